@@ -1,0 +1,55 @@
+"""What every command shares: one line for an error that a user can mend, and the exit codes.
+
+0 done; 1 an error, said in one line on standard error; 2 wrong usage; 130 ended by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+
+from kws_runtime.errors import KwsError, MissingError
+
+EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
+
+
+def command_parser(name: str, text: str, examples: str) -> argparse.ArgumentParser:
+    """A parser with `--version` and examples under the options."""
+    parser = argparse.ArgumentParser(
+        prog=name,
+        description=text,
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"kws-edge {version('kws-edge')}")
+    return parser
+
+
+def run_command(main: Callable[[], None]) -> int:
+    """Run a command's body and turn what goes wrong into an exit code and at most one line."""
+    try:
+        main()
+        sys.stdout.flush()
+        return 0
+    except KwsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_ERROR
+    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_ERROR
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not break the way out
+        return EXIT_INTERRUPTED
+
+
+def need_extra(module: str, extra: str) -> MissingError:
+    """The error for a library of an extra that is not installed."""
+    return MissingError(f"{module} is not installed; install it with: pip install \"kws-edge[{extra}]\"")

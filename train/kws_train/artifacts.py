@@ -1,0 +1,78 @@
+"""What a finished run leaves for export and for the eye: features to calibrate and to compare on, and plots."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kws_runtime.clips import lay_clip
+from kws_runtime.corpus import LABELS
+from kws_runtime.frontend import log_mel
+from kws_train.augment import to_float
+from kws_train.batches import FRAMES_PER_STEP, Batch, Plan, make_epoch
+from kws_train.data import Material
+from kws_train.loop import Trainer
+from kws_train.plots import plot_confusion, plot_learning
+from kws_train.rundir import RunDir
+from kws_train.streams import Recipe
+
+CALIBRATION_CHUNKS = 90  # of 4 s: 6 minutes of the training part
+AGREEMENT_CHUNKS = 300  # 20 minutes of the validation part
+CALIBRATION_SEED, AGREEMENT_SEED = 1001, 1002
+CLIPS_AT_ONCE = 64
+
+
+def one_stream(material: Material, recipe: Recipe, seed: int, chunks: int) -> NDArray[np.float32]:
+    """Features (frames, bands) of one stream of `chunks` chunks, without masks."""
+    plan = Plan(streams=1, chunks=chunks, seed=seed, masks=False)
+    return np.concatenate([batch.frames[0] for batch in make_epoch(material, recipe, plan, 0, range(1))])
+
+
+def confusion(trainer: Trainer, material: Material) -> NDArray[np.int64]:
+    """Counts (truth, answer) over isolated clips; the state is new before each; the answer is the label whose
+    mean posterior of three steps comes highest, background where no word's reaches one half."""
+    rng = np.random.default_rng(0)
+    clips = [(LABELS.index(word), clip) for word, clips in sorted(material.words.items()) for clip in clips]
+    clips += [(0, clip) for _, clips in sorted(material.others.items()) for clip in clips]
+    counts = np.zeros((len(LABELS), len(LABELS)), np.int64)
+    for first in range(0, len(clips), CLIPS_AT_ONCE):
+        truths, recordings = zip(*clips[first : first + CLIPS_AT_ONCE], strict=True)
+        frames = np.stack([log_mel(lay_clip(to_float(recording), rng)) for recording in recordings])
+        frames = frames[:, : len(frames[0]) // FRAMES_PER_STEP * FRAMES_PER_STEP]
+        steps = (len(frames), frames.shape[1] // FRAMES_PER_STEP)
+        batch = Batch(frames, np.zeros(steps, np.int8), np.ones(steps, np.float32), np.ones(len(frames), np.bool_))
+        logits, _, _ = trainer.follow([batch])
+        logits = logits.reshape(len(frames), -1, len(LABELS)).astype(np.float64)
+        posteriors = np.exp(logits - logits.max(2, keepdims=True))
+        posteriors /= posteriors.sum(2, keepdims=True)
+        padded = np.concatenate([np.zeros((len(frames), 2, len(LABELS))), posteriors], 1)
+        scores = ((padded[:, 2:] + padded[:, 1:-1] + padded[:, :-2]) / 3).max(1)[:, 1:]
+        answers = np.where(scores.max(1) >= 0.5, scores.argmax(1) + 1, 0)
+        np.add.at(counts, (np.array(truths), answers), 1)
+    return counts
+
+
+def finish(
+    trainer: Trainer, training: Material, validation: Material, recipe: Recipe, run: RunDir
+) -> dict[str, Any]:
+    """Write features and plots of a finished run; return its figures."""
+    run.write_arrays("calibration.npz", {"frames": one_stream(training, recipe, CALIBRATION_SEED, CALIBRATION_CHUNKS)})
+    run.write_arrays("agreement.npz", {"frames": one_stream(validation, recipe, AGREEMENT_SEED, AGREEMENT_CHUNKS)})
+    history = run.history()
+    name = run.path.name
+    plot_learning(history, f"{name}: learning", run.path / "learning.png")
+    counts = confusion(trainer, validation)
+    words = counts[1:]
+    accuracy = float(np.trace(words[:, 1:]) / max(1, words.sum()))
+    plot_confusion(counts, list(LABELS), f"{name}: validation clips (%)", run.path / "confusion.png")
+    best = min(history, key=lambda row: row["val_loss"])
+    return {
+        "epochs": len(history),
+        "best_epoch": int(best["epoch"]),
+        "val_loss": round(best["val_loss"], 5),
+        "val_word_accuracy_a_step": round(best["val_word_accuracy"], 4),
+        "val_words_heard": round(accuracy, 4),
+        "seconds_an_epoch": round(float(np.median([row["seconds"] for row in history])), 1),
+    }

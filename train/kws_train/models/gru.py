@@ -1,0 +1,61 @@
+"""One GRU behind a strided Conv1D: the network that the question's answers advise.
+
+GRU: Cho et al., arXiv 1406.1078, in the form with the reset gate after the product (Keras' `reset_after`).
+The strided convolution in front halves the number of steps, as in Baidu's CRNN, arXiv 1703.05390.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+from keras import ops
+
+from kws_train.models.normalize import Normalize
+
+
+@dataclass(frozen=True)
+class GruConfig:
+    """Sizes; about 108 thousand parameters by default."""
+
+    labels: int = 9
+    features: int = 40
+    filters: int = 96
+    kernel: int = 5  # frames of 20 ms
+    stride: int = 2  # frames a step
+    units: int = 128
+
+
+class Gru(keras.Model):
+    """Frames and states in; logits for every step and the new states out."""
+
+    def __init__(self, config: GruConfig) -> None:
+        super().__init__(name="gru")
+        self.config = config
+        self.normalize = Normalize(config.features)
+        self.conv = keras.layers.Conv1D(config.filters, config.kernel, config.stride, activation="relu")
+        self.cell = keras.layers.GRUCell(config.units)
+        self.rnn = keras.layers.RNN(self.cell, return_sequences=True, return_state=True, unroll=True)
+        self.head = keras.layers.Dense(config.labels)
+
+    @property
+    def state_shapes(self) -> dict[str, tuple[int, ...]]:
+        """States by name, without the batch. The convolution's past lies after the normalization: 0 is the mean."""
+        c = self.config
+        return {"conv_state": (c.kernel - c.stride, c.features), "gru_state": (c.units,)}
+
+    def call(self, frames, conv_state, gru_state):  # type: ignore[no-untyped-def]
+        """A sequence: frames (B, T, features) to logits (B, T / stride, labels) and the states after it."""
+        x = ops.concatenate([conv_state, self.normalize(frames)], 1)  # (B, T + kernel - stride, features)
+        conv_state = x[:, -(self.config.kernel - self.config.stride) :]
+        x = self.conv(x)  # (B, T / stride, filters)
+        x, gru_state = self.rnn(x, initial_state=gru_state)  # (B, T / stride, units)
+        return self.head(x), conv_state, gru_state
+
+    def step(self, frames, conv_state, gru_state):  # type: ignore[no-untyped-def]
+        """One step without a loop: frames (B, stride, features) to logits (B, labels) and the new states."""
+        x = ops.concatenate([conv_state, self.normalize(frames)], 1)  # (B, kernel, features)
+        conv_state = x[:, self.config.stride :]
+        x = self.conv(x)[:, 0]  # (B, filters)
+        x, _ = self.cell(x, [gru_state])  # (B, units)
+        return self.head(x), conv_state, x

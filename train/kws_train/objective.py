@@ -1,0 +1,111 @@
+"""How a model meets a stream: carried from step to step, or slid over it as a window.
+
+Both say the same three things: the states before the first chunk, the logits that a chunk is trained on,
+and the logits of every step of a chunk.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import keras
+import tensorflow as tf
+
+from kws_runtime.frontend import LogMel
+from kws_train.batches import FRAMES_PER_STEP
+
+Tensors = list[tf.Tensor]
+
+WINDOWS_PER_CHUNK = 3  # of the 100 steps of a chunk; neighbours are nearly the same window
+WORD_PREFERENCE = 5.0  # a step that names a word is this much likelier to be drawn: a third of the windows
+EVALUATE_EVERY = 4  # of the steps, where a whole stream of windows would take minutes
+
+
+class Objective(Protocol):
+    """What the training loop needs to know of a model on a stream."""
+
+    def initial(self, streams: int) -> Tensors: ...
+
+    def renew(self, states: Tensors, fresh: tf.Tensor) -> Tensors:
+        """States with those of the `fresh` streams (B,) set to their initial values."""
+
+    def learn(
+        self, frames: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, states: Tensors
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, Tensors]:
+        """Logits (..., labels) to train on, with their labels (...) and weights (...), and the new states."""
+
+    def follow(self, frames: tf.Tensor, states: Tensors) -> tuple[tf.Tensor, Tensors]:
+        """Logits (B, steps / every, labels) of the steps `every - 1`, `2 every - 1`, ..., and the new states."""
+
+    every: int
+
+
+class Carried:
+    """A model with states: all steps of a chunk are learned, the states go on into the next chunk."""
+
+    every = 1
+
+    def __init__(self, model: keras.Model) -> None:
+        self._model = model
+
+    def initial(self, streams: int) -> Tensors:
+        return [tf.zeros((streams, *shape)) for shape in self._model.state_shapes.values()]
+
+    def renew(self, states: Tensors, fresh: tf.Tensor) -> Tensors:
+        return [tf.where(tf.reshape(fresh, (-1,) + (1,) * (state.ndim - 1)), 0.0, state) for state in states]
+
+    def learn(
+        self, frames: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, states: Tensors
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, Tensors]:
+        logits, *states = self._model(frames, *states, training=True)
+        return logits, labels, weights, states
+
+    def follow(self, frames: tf.Tensor, states: Tensors) -> tuple[tf.Tensor, Tensors]:
+        logits, *states = self._model(frames, *states, training=False)
+        return logits, states
+
+
+class Windowed:
+    """A model without states: a few windows of each chunk are learned; the state is the frames before it."""
+
+    every = EVALUATE_EVERY
+
+    def __init__(self, model: keras.Model) -> None:
+        self._model = model
+        self._window, self._features = model.config.window_frames, model.config.features
+
+    def initial(self, streams: int) -> Tensors:
+        return [tf.fill((streams, self._window, self._features), LogMel().silence)]
+
+    def renew(self, states: Tensors, fresh: tf.Tensor) -> Tensors:
+        return [tf.where(fresh[:, None, None], LogMel().silence, states[0])]
+
+    def _windows(self, frames: tf.Tensor, states: Tensors, steps: tf.Tensor) -> tuple[tf.Tensor, Tensors]:
+        """The windows (B, n, window, features) that end with the steps (B, n)."""
+        past = tf.concat([states[0], frames], 1)
+        ends = self._window + FRAMES_PER_STEP * (steps + 1)
+        at = ends[..., None] + tf.range(-self._window, 0)
+        return tf.gather(past, at, batch_dims=1), [past[:, -self._window :]]
+
+    def learn(
+        self, frames: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, states: Tensors
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, Tensors]:
+        preference = tf.math.log(tf.where(labels > 0, WORD_PREFERENCE, tf.minimum(weights, 1.0)))
+        gumbel = -tf.math.log(-tf.math.log(tf.random.uniform(tf.shape(labels), 1e-6, 1 - 1e-6)))
+        steps = tf.math.top_k(preference + gumbel, WINDOWS_PER_CHUNK).indices
+        windows, states = self._windows(frames, states, steps)
+        logits = self._model(tf.reshape(windows, (-1, self._window, self._features)), training=True)
+        chosen = tf.reshape(tf.gather(labels, steps, batch_dims=1), (-1,))
+        return logits, chosen, tf.ones_like(chosen, tf.float32), states
+
+    def follow(self, frames: tf.Tensor, states: Tensors) -> tuple[tf.Tensor, Tensors]:
+        streams, count = frames.shape[0], frames.shape[1] // FRAMES_PER_STEP
+        steps = tf.tile(tf.range(self.every - 1, count, self.every)[None], (streams, 1))
+        windows, states = self._windows(frames, states, steps)
+        logits = self._model(tf.reshape(windows, (-1, self._window, self._features)), training=False)
+        return tf.reshape(logits, (streams, steps.shape[1], -1)), states
+
+
+def objective_of(model: keras.Model) -> Any:
+    """Carried where the model has states, else Windowed."""
+    return Carried(model) if hasattr(model, "state_shapes") else Windowed(model)
