@@ -52,4 +52,4 @@ def run_command(main: Callable[[], None]) -> int:
 
 def need_extra(module: str, extra: str) -> MissingError:
     """The error for a library of an extra that is not installed."""
-    return MissingError(f"{module} is not installed; install it with: pip install \"kws-edge[{extra}]\"")
+    return MissingError(f'{module} is not installed; install it with: pip install "kws-edge[{extra}]"')

@@ -54,9 +54,7 @@ def confusion(trainer: Trainer, material: Material) -> NDArray[np.int64]:
     return counts
 
 
-def finish(
-    trainer: Trainer, training: Material, validation: Material, recipe: Recipe, run: RunDir
-) -> dict[str, Any]:
+def finish(trainer: Trainer, training: Material, validation: Material, recipe: Recipe, run: RunDir) -> dict[str, Any]:
     """Write features and plots of a finished run; return its figures."""
     run.write_arrays("calibration.npz", {"frames": one_stream(training, recipe, CALIBRATION_SEED, CALIBRATION_CHUNKS)})
     run.write_arrays("agreement.npz", {"frames": one_stream(validation, recipe, AGREEMENT_SEED, AGREEMENT_CHUNKS)})

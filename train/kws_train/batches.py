@@ -97,17 +97,13 @@ class Batches:
     imported before, as its threads do not survive a fork.
     """
 
-    def __init__(
-        self, material: Material, recipe: Recipe, plan: Plan, epochs: range, workers: int
-    ) -> None:
+    def __init__(self, material: Material, recipe: Recipe, plan: Plan, epochs: range, workers: int) -> None:
         self._plan, self._epochs = plan, epochs
         context = multiprocessing.get_context("fork")
         bounds = np.linspace(0, plan.streams, workers + 1).astype(int)
         self._queues: list[Any] = [context.Queue(AHEAD) for _ in range(workers)]
         self._workers = [
-            context.Process(
-                target=_work, args=(material, recipe, plan, epochs, range(first, last), out), daemon=True
-            )
+            context.Process(target=_work, args=(material, recipe, plan, epochs, range(first, last), out), daemon=True)
             for first, last, out in zip(bounds[:-1], bounds[1:], self._queues, strict=True)
         ]
 

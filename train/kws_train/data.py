@@ -80,8 +80,8 @@ def speech_without_words(folder: Path) -> list[Path]:
     if not transcripts.is_file():
         raise DataError(f"{transcripts}: missing; without it nobody knows where the words are said")
     said = dict(line.split("\t", 1) for line in transcripts.read_text(encoding="utf-8").splitlines() if "\t" in line)
-    said = {Path(name).stem: set(text.lower().split()) for name, text in said.items()}
-    return [path for path in recordings if path.stem in said and not said[path.stem] & set(WORDS)]
+    words_said = {Path(name).stem: set(text.lower().split()) for name, text in said.items()}
+    return [path for path in recordings if path.stem in words_said and not words_said[path.stem] & set(WORDS)]
 
 
 def load_material(folder: Path, part: str, strict: bool = False, list_file: Path | None = None) -> Material:

@@ -11,10 +11,11 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from kws_train.batches import Batch, Batches
-from kws_train.objective import objective_of
+from kws_train.objective import Tensors, objective_of
 from kws_train.rundir import RunDir, pack, unpack
 
 
@@ -52,7 +53,9 @@ class Trainer:
         self._learn = tf.function(self._learn_eagerly)
         self._follow = tf.function(self._follow_eagerly)
 
-    def _learn_eagerly(self, frames, labels, weights, fresh, states):  # type: ignore[no-untyped-def]
+    def _learn_eagerly(
+        self, frames: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, fresh: tf.Tensor, states: Tensors
+    ) -> tuple[tf.Tensor, Tensors]:
         states = self._objective.renew(states, fresh)
         with tf.GradientTape() as tape:
             logits, labels, weights, states = self._objective.learn(frames, labels, weights, states)
@@ -62,7 +65,7 @@ class Trainer:
         self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         return loss, states
 
-    def _follow_eagerly(self, frames, fresh, states):  # type: ignore[no-untyped-def]
+    def _follow_eagerly(self, frames: tf.Tensor, fresh: tf.Tensor, states: Tensors) -> tuple[tf.Tensor, Tensors]:
         return self._objective.follow(frames, self._objective.renew(states, fresh))
 
     def train_epoch(self, batches: Iterable[Batch], progress: Any) -> float:
@@ -75,7 +78,7 @@ class Trainer:
             progress.update()
         return float(np.mean(losses))
 
-    def follow(self, batches: Iterable[Batch]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def follow(self, batches: Iterable[Batch]) -> tuple[NDArray[np.float32], NDArray[np.int8], NDArray[np.float32]]:
         """Logits (n, labels), labels (n,) and weights (n,) of the evaluated steps of batches, in one stream each."""
         states, all_logits, all_labels, all_weights = None, [], [], []
         every = slice(self._objective.every - 1, None, self._objective.every)

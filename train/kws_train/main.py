@@ -16,6 +16,7 @@ from kws_runtime.cli import command_parser, need_extra, run_command
 from kws_runtime.corpus import LABELS
 from kws_runtime.errors import DataError
 from kws_runtime.frontend import LogMel
+from kws_train.quiet import import_tensorflow
 
 EXAMPLES = """\
   kws-train gru --data DATA                     train the GRU; writes runs/gru
@@ -37,15 +38,19 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("architecture", choices=sorted(EPOCHS), help="gru carries its state; ds-cnn slides a window")
     parser.add_argument("--data", type=Path, required=True, metavar="DATA", help="folder of recordings (see below)")
     parser.add_argument("--out", type=Path, metavar="RUN", help="run directory (default: runs/ARCHITECTURE)")
-    parser.add_argument("--list", type=Path, metavar="FILE", help="train on the clips named here, not the official part")
+    parser.add_argument(
+        "--list", type=Path, metavar="FILE", help="train on the clips named here, not the official part"
+    )
     parser.add_argument("--epochs", type=int, help="epochs of 200 chunks of 4 s of 64 streams (default: 60; ds-cnn 40)")
     parser.add_argument("--chunks", type=int, default=200, help="chunks an epoch (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of weights and streams (default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that make streams (default: cores)")
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="processes that make streams (default: cores)"
+    )
     parser.add_argument("--resume", action="store_true", help="go on from the last finished epoch of RUN")
     parser.add_argument("--strict", action="store_true", help="stop at the first faulty recording")
     args = parser.parse_args(arguments)
-    args.epochs = args.epochs or EPOCHS[args.architecture]
+    args.epochs = EPOCHS[args.architecture] if args.epochs is None else args.epochs
     args.out = args.out or Path("runs") / args.architecture
     if args.epochs < 1 or args.chunks < 1 or args.workers < 1:
         parser.error("--epochs, --chunks and --workers must be at least 1")
@@ -86,12 +91,13 @@ def _train(args: argparse.Namespace) -> None:
     plan = Plan(chunks=args.chunks, seed=args.seed)
     validation_plan = Plan(chunks=VALIDATION_CHUNKS, seed=VALIDATION_SEED, masks=False)
     validation_batches = list(make_epoch(validation, recipe, validation_plan, 0, range(validation_plan.streams)))
-    first_batches = list(make_epoch(training, recipe, Plan(chunks=1, seed=args.seed, masks=False), 0, range(plan.streams)))
+    first_plan = Plan(chunks=1, seed=args.seed, masks=False)
+    first_batch = next(make_epoch(training, recipe, first_plan, 0, range(plan.streams)))
     done = len(run.history())
 
     with Batches(training, recipe, plan, range(done, args.epochs), args.workers) as batches:
         # TensorFlow comes after the fork: its threads would not survive it.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        import_tensorflow()
         try:
             import keras
 
@@ -102,7 +108,7 @@ def _train(args: argparse.Namespace) -> None:
             raise need_extra(str(error.name), "train") from error
         keras.utils.set_random_seed(args.seed)
         model = build(args.architecture, labels=len(LABELS))
-        model.normalize.adapt(first_batches[0].frames)
+        model.normalize.adapt(first_batch.frames)
         schedule = Schedule(epochs=args.epochs, steps_an_epoch=args.chunks)
         description = {
             "format": 1,

@@ -12,6 +12,7 @@ from kws_train.rundir import write_atomically
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 TRAINING_COLOUR, VALIDATION_COLOUR = "#3465a4", "#cc5500"
 
@@ -51,6 +52,6 @@ def plot_confusion(counts: NDArray[np.int64], labels: list[str], title: str, pat
     _save(figure, path)
 
 
-def _save(figure: plt.Figure, path: Path) -> None:
+def _save(figure: Figure, path: Path) -> None:
     write_atomically(path, lambda unfinished: figure.savefig(unfinished, dpi=120, format="png"))
     plt.close(figure)

@@ -76,9 +76,7 @@ class Chunk:
 class Stream:
     """One endless stream. What it holds depends on the material, the recipe and the generator only."""
 
-    def __init__(
-        self, material: Material, recipe: Recipe, rng: np.random.Generator, coloured: list[Samples]
-    ) -> None:
+    def __init__(self, material: Material, recipe: Recipe, rng: np.random.Generator, coloured: list[Samples]) -> None:
         """`coloured` are noises beside the recorded ones. Raises DataError where there is no word to be heard."""
         if not any(material.words.values()):
             raise DataError(f"no clips of any of the words {', '.join(LABELS[1:])}")
@@ -89,16 +87,17 @@ class Stream:
         self._bed_level = 0.0
         self._bed_items_left = 0
         self._written = 0  # samples composed and not yet taken
-        self._grow_to(0)
+        self._samples: Samples = np.zeros(0, np.float32)
+        self._labels: NDArray[np.int8] = np.zeros(0, np.int8)
+        self._weights: NDArray[np.float32] = np.zeros(0, np.float32)
 
     def _grow_to(self, count: int) -> None:
         """Room for `count` samples, and beyond them for one item and its target."""
         room_for = count + int((LONGEST_ITEM_S + self._recipe.target_s + 3.0) * SAMPLE_RATE)
         samples, labels = np.zeros(room_for, np.float32), np.zeros(room_for, np.int8)
         weights = np.ones(room_for, np.float32)
-        if self._written:
-            kept = len(self._samples)
-            samples[:kept], labels[:kept], weights[:kept] = self._samples, self._labels, self._weights
+        kept = len(self._samples)
+        samples[:kept], labels[:kept], weights[:kept] = self._samples, self._labels, self._weights
         self._samples, self._labels, self._weights = samples, labels, weights
 
     def take(self, count: int) -> Chunk:
@@ -187,10 +186,11 @@ class Stream:
         recipe, rng = self._recipe, self._rng
         if self._bed_items_left == 0:
             self._bed_items_left = int(rng.integers(recipe.bed_items[0], recipe.bed_items[1] + 1))
-            coloured = not self._material.noise or rng.random() < recipe.bed_coloured_share
-            beds = self._coloured if coloured else self._material.noise
-            bed = beds[int(rng.integers(len(beds)))]
-            self._bed = bed if coloured else to_float(bed)
+            recorded = self._material.noise
+            if recorded and rng.random() >= recipe.bed_coloured_share:
+                self._bed = to_float(recorded[int(rng.integers(len(recorded)))])
+            else:
+                self._bed = self._coloured[int(rng.integers(len(self._coloured)))]
             level = loudness(item) if item.any() else FULL_SCALE_PEAK * 0.1
             snr = 10 ** (self._between(recipe.bed_snr_db) / 20)
             lies = rng.random() < recipe.bed_share
