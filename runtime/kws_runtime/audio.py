@@ -30,7 +30,10 @@ def read_wav(path: Path) -> Samples:
 
 
 def stream_wav(file: BinaryIO, name: str, chunk: int = FILE_SAMPLES) -> Iterator[Samples]:
-    """Samples of a WAV in pieces of `chunk`, from a file or a pipe (whose header need not know the length)."""
+    """Samples of a WAV in pieces of `chunk`, from a file or a pipe (whose header need not know the length).
+
+    The header is read at once. Raises AudioError that names the WAV where it is not 16 kHz, mono, 16 bit.
+    """
     try:
         reader = wave.open(file)  # noqa: SIM115 (the caller closes `file`)
     except (wave.Error, EOFError, RuntimeError) as error:
@@ -41,11 +44,9 @@ def stream_wav(file: BinaryIO, name: str, chunk: int = FILE_SAMPLES) -> Iterator
             f"{name}: {rate} Hz, {channels} channel(s), {8 * width} bit; expected {SAMPLE_RATE} Hz, 1 channel, "
             f"16 bit; convert it with: sox {name} -r {SAMPLE_RATE} -c 1 -b 16 OUT.wav"
         )
-    while pcm := reader.readframes(chunk):
-        yield from_pcm(pcm)
+    return (from_pcm(pcm) for pcm in iter(lambda: reader.readframes(chunk), b""))
 
 
 def stream_raw(file: BinaryIO, chunk: int = HOP_SAMPLES) -> Iterator[Samples]:
     """Samples of raw PCM (16 kHz, mono, signed 16-bit little-endian) in pieces of `chunk`."""
-    while pcm := file.read(chunk * BYTES_PER_SAMPLE):
-        yield from_pcm(pcm)
+    return (from_pcm(pcm) for pcm in iter(lambda: file.read(chunk * BYTES_PER_SAMPLE), b""))

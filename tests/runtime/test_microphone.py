@@ -15,11 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kws_runtime import Listener
+from kws_runtime.audio import read_wav
 from kws_runtime.listen import DEMO
 from tests.conftest import Run
 
 LISTEN = Path(sys.executable).parent / "kws-listen"
 ASOUNDRC = "pcm.!default { type pulse }\nctl.!default { type pulse }\npcm.pulse { type pulse }\n"
+STEP_SAMPLES = 640
 ALIGNED_S = 0.040  # the design's bound on times once the start is aligned
 
 
@@ -60,8 +63,6 @@ def test_a_recording_played_into_a_microphone_gives_the_events_of_the_file(
     sound_server: dict[str, str], run_command: Run
 ) -> None:
     """The same labels in the same order, times within 40 ms once the start is aligned; Ctrl-C ends with 130."""
-    expected = detections(run_command("kws-listen", "--wav", DEMO, "--json").stdout.splitlines())
-    assert len(expected) >= 7
     command = [LISTEN, "--device", "pulse", "--json"]
     with subprocess.Popen(
         command, env=sound_server, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -76,9 +77,23 @@ def test_a_recording_played_into_a_microphone_gives_the_events_of_the_file(
     assert listener.returncode == 130
     assert "Traceback" not in errors
     heard = detections(output.splitlines())
-    assert [label for label, _ in heard] == [label for label, _ in expected]
-    lag = np.array([at for _, at in heard]) - np.array([at for _, at in expected])
-    assert np.abs(lag - np.median(lag)).max() <= ALIGNED_S + 1e-9
+    assert len(heard) >= 7
+    assert min(furthest(heard, phase) for phase in range(0, STEP_SAMPLES, 32)) <= ALIGNED_S + 1e-9
+
+
+def furthest(heard: list[tuple[str, float]], phase: int) -> float:
+    """The largest difference in time to the events of the file that begins `phase` samples into a step.
+
+    Nobody knows at which sample of the listener's stream the sound server began to play: whole steps of it shift
+    all events alike, the rest decides which samples a step sees.
+    """
+    listener = Listener()
+    silence = np.zeros(25 * STEP_SAMPLES + phase, np.float32)
+    expected = listener.process(np.concatenate([silence, read_wav(DEMO)]))
+    if [label for label, _ in heard] != [event.label for event in expected]:
+        return np.inf
+    lag = np.array([at for _, at in heard]) - np.array([event.time for event in expected])
+    return float(np.abs(lag - np.median(lag)).max())
 
 
 def test_the_microphones_are_listed(sound_server: dict[str, str], run_command: Run) -> None:

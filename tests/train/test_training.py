@@ -71,6 +71,21 @@ def test_a_killed_run_resumes_and_loses_at_most_one_epoch(corpus: Path, tmp_path
     np.testing.assert_allclose(histories[1], histories[0], rtol=1e-3)
 
 
+def test_ctrl_c_ends_training_cleanly_with_130(corpus: Path, tmp_path: Path) -> None:
+    """As a terminal sends it: to all processes at once."""
+    arguments = ["gru", "--data", str(corpus), "--out", str(tmp_path / "run"), "--epochs", "50", "--chunks", "4"]
+    with subprocess.Popen([TRAIN, *arguments], stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        deadline = time.monotonic() + 300
+        while epochs_done(tmp_path / "run") < 1:
+            assert time.monotonic() < deadline
+            assert process.poll() is None, "it ended before it could be interrupted"
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+
+
 def test_resuming_with_other_arguments_is_refused(corpus: Path, tiny_runs: dict[str, Path], run_command: Run) -> None:
     """It would be neither the one run nor the other."""
     done = run_command(

@@ -1,0 +1,93 @@
+"""The documents: every command is there, the examples run, the tables are current."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Run
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+COMMANDS = sorted(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_in_the_readme_and_helps(run_command: Run, command: str) -> None:
+    """With examples."""
+    assert command in README
+    done = run_command(command, "--help")
+    assert done.returncode == 0
+    assert "examples:" in done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_tells_its_version_and_refuses_what_it_does_not_know(run_command: Run, command: str) -> None:
+    """Usage is exit code 2."""
+    assert run_command(command, "--version").stdout.startswith("kws-edge ")
+    assert run_command(command, "--no-such-flag").returncode == 2
+
+
+def documented_lines() -> list[str]:
+    blocks = re.findall(r"```(?:sh|console)\n(.*?)```", README, re.DOTALL)
+    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith("kws-")]
+
+
+@pytest.mark.parametrize("line", documented_lines())
+def test_the_flags_in_the_readme_exist(run_command: Run, line: str) -> None:
+    """As `--help` has them."""
+    command, *rest = line.partition("#")[0].split()
+    text = run_command(command, *([rest[0]] if command == "kws-data" and rest else []), "--help").stdout
+    for word in rest:
+        if word.startswith("--"):
+            assert word in text, line
+
+
+def test_the_python_example_of_the_readme_runs_and_prints_what_it_says() -> None:
+    """Word for word."""
+    program = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert program
+    expected = re.search(r"```text\n(.*?)```", README[program.end() :], re.DOTALL)
+    assert expected
+    done = subprocess.run([sys.executable, "-c", program[1]], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == expected[1]
+
+
+def test_the_demo_in_the_readme_is_what_the_demo_prints(run_command: Run) -> None:
+    """Its real output."""
+    shown = re.search(r"\$ script/demo\n(.*?)```", README, re.DOTALL)
+    assert shown
+    done = run_command("kws-listen", "--demo")
+    first, *rest = done.stderr.splitlines()
+    printed = [line.split("said:")[0].split()[2] for line in done.stdout.splitlines()]
+    listed = [line.split("said:")[0].split()[2] for line in shown[1].splitlines() if "said:" in line]
+    assert printed == listed
+    assert first in shown[1]
+    assert rest[-1] in shown[1]
+
+
+def test_the_results_tables_are_made_from_the_committed_figures() -> None:
+    """docs/results.json, by script/make-results --render."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "script" / "make-results", "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_figures_are_those_of_the_bundled_models() -> None:
+    """Each measured file's checksum is that of the file in the package."""
+    import hashlib
+
+    figures = json.loads((ROOT / "docs" / "results.json").read_text())
+    bundled = {path.stem: path for path in (ROOT / "runtime" / "kws_runtime" / "models").glob("*.tflite")}
+    measured = {row["model"]: row["sha256"] for row in figures["models"]}
+    assert set(bundled) <= set(measured)
+    for name, path in bundled.items():
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == measured[name]
