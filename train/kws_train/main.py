@@ -27,7 +27,7 @@ EXAMPLES = """\
 DATA holds words/<word>/<speaker>_nohash_<n>.wav (the layout of Speech Commands) and, if there,
 speech/train, speech/dev (with transcripts.txt), noise/train and noise/dev."""
 
-EPOCHS = {"gru": 60, "ds-cnn": 40}
+EPOCHS = {"gru": 60, "ds-cnn": 32}
 VALIDATION_CHUNKS = 6
 VALIDATION_SEED = 2
 PACKAGES = ("kws-edge", "numpy", "tensorflow", "keras", "scipy", "soundfile")
@@ -41,7 +41,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--list", type=Path, metavar="FILE", help="train on the clips named here, not the official part"
     )
-    parser.add_argument("--epochs", type=int, help="epochs of 200 chunks of 4 s of 64 streams (default: 60; ds-cnn 40)")
+    parser.add_argument("--epochs", type=int, help="epochs of 200 chunks of 4 s of 64 streams (default: 60; ds-cnn 32)")
     parser.add_argument("--chunks", type=int, default=200, help="chunks an epoch (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of weights and streams (default: %(default)s)")
     parser.add_argument(

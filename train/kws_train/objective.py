@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from kws_runtime.frontend import LogMel
 from kws_train.batches import FRAMES_PER_STEP
+from kws_train.streams import Recipe
 
 Tensors = list[tf.Tensor]
 
@@ -96,7 +97,11 @@ class Windowed:
         windows, states = self._windows(frames, states, steps)
         logits = self._model(tf.reshape(windows, (-1, self._window, self._features)), training=True)
         chosen = tf.reshape(tf.gather(labels, steps, batch_dims=1), (-1,))
-        return logits, chosen, tf.ones_like(chosen, tf.float32), states
+        # Words are drawn oftener than their weight asks for. Learned with that lead added (logit adjustment, Menon
+        # et al., arXiv 2007.07314), the logits themselves say how likely a word is on the stream.
+        lead = tf.math.log(WORD_PREFERENCE / Recipe().target_weight)
+        words = tf.range(logits.shape[-1]) > 0
+        return tf.where(words, logits + lead, logits), chosen, tf.ones_like(chosen, tf.float32), states
 
     def follow(self, frames: tf.Tensor, states: Tensors) -> tuple[tf.Tensor, Tensors]:
         streams, count = frames.shape[0], frames.shape[1] // FRAMES_PER_STEP
