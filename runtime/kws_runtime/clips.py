@@ -10,6 +10,7 @@ CLIP_SAMPLES = 16_000
 QUIET_SAMPLES = 6_400  # a word may be named a little after its end
 ITEM_SAMPLES = CLIP_SAMPLES + QUIET_SAMPLES  # 35 steps of 40 ms: items of a stream begin with a step
 NOISE_DBFS = -70.0
+BACKGROUND_THRESHOLD = 0.5  # a clip in which no word's score reaches this is heard as background
 
 
 def lay_clip(samples: Samples, rng: np.random.Generator) -> Samples:

@@ -31,7 +31,7 @@ class Detector:
         self.config = config
         self._labels = tuple(labels)
         # what is no word never reaches an infinite threshold
-        self._thresholds = np.array([config.thresholds.get(label, np.inf) for label in labels], np.float32)
+        self.thresholds = np.array([config.thresholds.get(label, np.inf) for label in labels], np.float32)
         self.reset()
 
     def reset(self) -> None:
@@ -53,7 +53,7 @@ class Detector:
 
     def decide(self, smoothed: NDArray[np.float32], time: float) -> Event | None:
         """The event that one step's smoothed posteriors raise. The highest score wins."""
-        over = smoothed >= self._thresholds
+        over = smoothed >= self.thresholds
         risen = over & ~self._was_over
         self._was_over = over
         if not risen.any():
@@ -69,6 +69,13 @@ class Detector:
         return self._last
 
 
+def moving_mean(posteriors: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """Smoothed posteriors (..., steps, labels) of whole streams; before the first step lie zeros, as in `Detector`."""
+    before = np.zeros((*posteriors.shape[:-2], size - 1, posteriors.shape[-1]), posteriors.dtype)
+    padded = np.concatenate([before, posteriors], -2)
+    return np.lib.stride_tricks.sliding_window_view(padded, size, -2).mean(-1)
+
+
 def events_in(
     smoothed: NDArray[np.float32], times: NDArray[np.float64], labels: Sequence[str], config: Detection
 ) -> list[Event]:
@@ -78,7 +85,7 @@ def events_in(
     out: that makes a search for thresholds quick.
     """
     detector = Detector(labels, config)
-    over = (smoothed >= detector._thresholds).any(1)
+    over = (smoothed >= detector.thresholds).any(1)
     near = over.copy()
     near[1:] |= over[:-1]
     found = (detector.decide(smoothed[step], float(times[step])) for step in np.flatnonzero(near))

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from kws_runtime.audio import read_wav
 from kws_runtime.cli import command_parser, run_command
-from kws_runtime.clips import ITEM_SAMPLES, lay_clip
+from kws_runtime.clips import BACKGROUND_THRESHOLD, ITEM_SAMPLES, lay_clip
 from kws_runtime.corpus import clips_in
+from kws_runtime.detector import moving_mean
 from kws_runtime.interpreter import INTERPRETERS
 from kws_runtime.listener import Listener
 from kws_runtime.scoring import read_truth, score_scene, wilson_interval
@@ -29,7 +30,6 @@ EXAMPLES = """\
 DATA holds words/<word>/*.wav and, for the labels that are no word, canonical/_unknown_ and
 canonical/_silence_ (Speech Commands' canonical test set)."""
 
-BACKGROUND_THRESHOLD = 0.5  # a clip in which no word's score reaches this is heard as background
 NOISE_SEED = ORDER_SEED = 0
 
 
@@ -60,16 +60,15 @@ def word_scores(listener: Listener, items: list[Item], carried: bool) -> NDArray
     rng = np.random.default_rng(NOISE_SEED)
     size = info.detection.smoothing_steps
     scores = np.zeros((len(items), len(columns)), np.float32)
-    recent = np.zeros((size - 1, len(info.labels)), np.float32)
+    recent = np.zeros((0, len(info.labels)), np.float32)  # the last posteriors of the item before
     listener.reset()
     for number, item in enumerate(items):
         if not carried:
             listener.reset()
-            recent[:] = 0
+            recent = recent[:0]
         posteriors = listener.posteriors(lay_clip(read_wav(item.path), rng))
         window = np.concatenate([recent, posteriors])
-        smoothed = np.lib.stride_tricks.sliding_window_view(window, size, 0).mean(-1)
-        scores[number] = smoothed[:, columns].max(0)
+        scores[number] = moving_mean(window, size)[len(recent) :, columns].max(0)
         recent = window[len(window) - (size - 1) :]
     return scores
 

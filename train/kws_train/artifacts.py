@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kws_runtime.clips import lay_clip
+from kws_runtime.clips import BACKGROUND_THRESHOLD, lay_clip
 from kws_runtime.corpus import LABELS
+from kws_runtime.detector import moving_mean
 from kws_runtime.frontend import log_mel
+from kws_runtime.step import softmax
 from kws_train.augment import to_float
 from kws_train.batches import FRAMES_PER_STEP, Batch, Plan, make_epoch
 from kws_train.data import Material
@@ -22,6 +24,7 @@ CALIBRATION_CHUNKS = 90  # of 4 s: 6 minutes of the training part
 AGREEMENT_CHUNKS = 300  # 20 minutes of the validation part
 CALIBRATION_SEED, AGREEMENT_SEED = 1001, 1002
 CLIPS_AT_ONCE = 64
+SMOOTHING_STEPS = 3
 
 
 def one_stream(material: Material, recipe: Recipe, seed: int, chunks: int) -> NDArray[np.float32]:
@@ -44,12 +47,9 @@ def confusion(trainer: Trainer, material: Material) -> NDArray[np.int64]:
         steps = (len(frames), frames.shape[1] // FRAMES_PER_STEP)
         batch = Batch(frames, np.zeros(steps, np.int8), np.ones(steps, np.float32), np.ones(len(frames), np.bool_))
         logits, _, _ = trainer.follow([batch])
-        logits = logits.reshape(len(frames), -1, len(LABELS)).astype(np.float64)
-        posteriors = np.exp(logits - logits.max(2, keepdims=True))
-        posteriors /= posteriors.sum(2, keepdims=True)
-        padded = np.concatenate([np.zeros((len(frames), 2, len(LABELS))), posteriors], 1)
-        scores = ((padded[:, 2:] + padded[:, 1:-1] + padded[:, :-2]) / 3).max(1)[:, 1:]
-        answers = np.where(scores.max(1) >= 0.5, scores.argmax(1) + 1, 0)
+        posteriors = softmax(logits.reshape(len(frames), -1, len(LABELS)))
+        scores = moving_mean(posteriors, SMOOTHING_STEPS).max(1)[:, 1:]
+        answers = np.where(scores.max(1) >= BACKGROUND_THRESHOLD, scores.argmax(1) + 1, 0)
         np.add.at(counts, (np.array(truths), answers), 1)
     return counts
 
