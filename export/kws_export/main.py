@@ -32,7 +32,7 @@ FLOAT_TOLERANCE = 1e-3  # of a logit, after 20 minutes carried
 INT8_AGREEMENT, INT8_AGREEMENT_ON_WORDS = 0.98, 0.9  # a file whose 95 % interval lies below is refused
 
 
-def _info(description: dict[str, Any], step: Any, scheme: str, attribution: str) -> ModelInfo:
+def _info(description: dict[str, Any], step: Any, scheme: str, attribution: str, licence: str) -> ModelInfo:
     labels = tuple(description["labels"])
     words = [label for label in labels if not label.startswith("_")]
     keys = ("architecture", "sizes", "parameters", "data_digest", "arguments", "figures", "versions")
@@ -46,7 +46,8 @@ def _info(description: dict[str, Any], step: Any, scheme: str, attribution: str)
         window_frames=step.window_frames,
         training={key: description[key] for key in keys if key in description},
         attribution=attribution,
-        licence="Apache-2.0",
+        licence=licence,
+        quantization={"scheme": scheme},
     )
 
 
@@ -67,9 +68,7 @@ def _export(args: argparse.Namespace) -> None:
         import numpy as np
 
         from kws_export.convert import convert
-        from kws_export.replay import replay
         from kws_export.stepping import FloatStep, load_run
-        from kws_export.verify import check_integer, compare, read_back
         from kws_train.rundir import RunDir
     except ModuleNotFoundError as error:
         raise need_extra(str(error.name), "export") from error
@@ -78,40 +77,52 @@ def _export(args: argparse.Namespace) -> None:
     description, model = load_run(run)
     step = FloatStep(model)
     attribution = args.attribution.read_text(encoding="utf-8").strip() if args.attribution else ""
-    agreement_frames = run.read_arrays("agreement.npz")["frames"]
-    reference = np.array([logits for _, logits in step.follow(agreement_frames)])
+    frames = run.read_arrays("agreement.npz")["frames"]
+    reference = np.array([logits for _, logits in step.follow(frames)])
     with tempfile.TemporaryDirectory() as scratch:
-        saved_model, calibration = Path(scratch) / "step", Path(scratch) / "calibration.npz"
+        saved_model, inputs = Path(scratch) / "step", Path(scratch) / "calibration.npz"
         step.save(saved_model)
         if "int8" in args.schemes:
-            np.savez(calibration, **_calibration_inputs(step, run.read_arrays("calibration.npz")["frames"]))
+            np.savez(inputs, **_calibration_inputs(step, run.read_arrays("calibration.npz")["frames"]))
         for scheme in args.schemes:
-            flatbuffer = convert(
-                saved_model, scheme, Path(scratch) / f"{scheme}.tflite", calibration if scheme == "int8" else None
-            )
-            contents = read_back(flatbuffer)
-            if scheme == "int8":
-                check_integer(contents)
-            info = _info(description, step, scheme, attribution)
-            info.quantization.update(scheme=scheme, **contents)
+            out = Path(scratch) / f"{scheme}.tflite"
+            flatbuffer = convert(saved_model, scheme, out, inputs if scheme == "int8" else None)
+            info = _info(description, step, scheme, attribution, args.licence)
             path = run.path / f"{info.name}.tflite"
-            unverified = path.with_suffix(".unverified")
-            write_model(unverified, info, flatbuffer)
-            found = {}
-            for name in installed_interpreters():
-                agreement = compare(reference, replay(unverified, name, agreement_frames))
-                found[name] = agreement.to_json()
-                if not _agrees(agreement, scheme):
-                    raise ModelError(
-                        f"{unverified}: refused: on {name} it does not agree with the float model "
-                        f"({json.dumps(found[name])}); it is kept aside for inspection"
-                    )
-            if not found:
-                raise DataError("no TFLite interpreter is installed, so nothing could be verified")
-            info.quantization["verified"] = found
-            write_model(path, info, flatbuffer)
-            unverified.unlink()
+            found = _write_verified(path, info, flatbuffer, frames, reference)
             _report(path, found, args.json)
+
+
+def _write_verified(path: Path, info: ModelInfo, flatbuffer: bytes, frames: Any, reference: Any) -> dict[str, Any]:
+    """Write the file under another name, read it back and run it; it gets its name if it agrees with `reference`.
+
+    Returns what was found on each interpreter. Raises ModelError, the file kept aside, where it does not agree.
+    """
+    from kws_export.replay import replay
+    from kws_export.verify import check_integer, compare, read_back
+
+    scheme = info.quantization["scheme"]
+    info.quantization.update(read_back(flatbuffer))
+    if scheme == "int8":
+        check_integer(info.quantization)
+    interpreters = installed_interpreters()
+    if not interpreters:
+        raise DataError("no TFLite interpreter is installed, so nothing could be verified")
+    unverified = path.with_suffix(".unverified")
+    write_model(unverified, info, flatbuffer)
+    found = {}
+    for name in interpreters:
+        agreement = compare(reference, replay(unverified, name, frames))
+        found[name] = agreement.to_json()
+        if not _agrees(agreement, scheme):
+            raise ModelError(
+                f"{unverified}: refused: on {name} it does not agree with the float model "
+                f"({json.dumps(found[name])}); it is kept aside for inspection"
+            )
+    info.quantization["verified"] = found
+    write_model(path, info, flatbuffer)
+    unverified.unlink()
+    return found
 
 
 def _agrees(agreement: Any, scheme: str) -> bool:
@@ -141,6 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--int8", dest="schemes", action="append_const", const="int8", help="integers only")
     parser.add_argument("--fp32", dest="schemes", action="append_const", const="fp32", help="float")
     parser.add_argument("--attribution", type=Path, metavar="FILE", help="text on the data's origin to put inside")
+    parser.add_argument("--licence", default="", metavar="NAME", help="the model's licence, to put inside")
     parser.add_argument("--json", action="store_true", help="one JSON object a file")
     args = parser.parse_args(arguments)
     if not args.schemes:

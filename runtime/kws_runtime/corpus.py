@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from kws_runtime.errors import DataError
 
 WORDS = ("down", "go", "left", "no", "right", "stop", "up", "yes")
@@ -19,6 +21,7 @@ LABELS = (BACKGROUND, *WORDS)
 
 VALIDATION_PERCENT = 10.0
 TESTING_PERCENT = 10.0
+LIST_SPLIT_PERCENT = (80, 90)  # where the training and the validation part of a list end
 _HASH_BUCKETS = 2**27 - 1  # the official script's MAX_NUM_WAVS_PER_CLASS
 
 
@@ -61,8 +64,12 @@ def clips_in(folder: Path, part: str | None = None, words: tuple[str, ...] | Non
     return found
 
 
-def clips_listed(list_file: Path, folder: Path) -> list[Clip]:
-    """The clips that a list file (a relative path `word/name.wav` a line) names below `folder`."""
+def clips_listed(list_file: Path, folder: Path, part: str | None = None) -> list[Clip]:
+    """The clips that a list file (a path relative to `folder`, `.../word/name.wav`, a line) names; of one part, or all.
+
+    A list has parts of its own, as in TensorFlow's tutorial: a random 80 / 10 / 10 % of its clips (seed 0), so a
+    speaker can be in several. Raises DataError where the list is unreadable or names what is not there.
+    """
     try:
         lines = list_file.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -73,4 +80,9 @@ def clips_listed(list_file: Path, folder: Path) -> list[Clip]:
     absent = [name for name in names if not (folder / name).is_file()]
     if absent:
         raise DataError(f"{list_file}: {len(absent)} of its {len(names)} clips are not in {folder}, first {absent[0]}")
+    if part:
+        order = np.random.default_rng(0).permutation(len(names))
+        first, second = (len(names) * percent // 100 for percent in LIST_SPLIT_PERCENT)
+        places = {"training": order[:first], "validation": order[first:second], "testing": order[second:]}[part]
+        names = [names[place] for place in sorted(places)]
     return [Clip(folder / name, Path(name).parent.name) for name in names]

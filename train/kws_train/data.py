@@ -88,9 +88,9 @@ def load_material(folder: Path, part: str, strict: bool = False, list_file: Path
     """All that streams of one part are made of.
 
     `folder` holds `words/<word>/*.wav` and, if there, `speech/{train,dev}` and `noise/{train,dev}`; the
-    training part takes `train`, the others `dev`. `list_file` replaces the official part of the words.
+    training part takes `train`, the others `dev`. `list_file` names the words instead, and has parts of its own.
     """
-    clips = clips_listed(list_file, folder) if list_file else clips_in(folder / "words", part)
+    clips = clips_listed(list_file, folder, part) if list_file else clips_in(folder / "words", part)
     side = "train" if part == "training" else "dev"
     speech_folder, noise_folder = folder / "speech" / side, folder / "noise" / side
     speech = speech_without_words(speech_folder) if speech_folder.is_dir() else []

@@ -39,7 +39,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, metavar="DATA", help="folder of recordings (see below)")
     parser.add_argument("--out", type=Path, metavar="RUN", help="run directory (default: runs/ARCHITECTURE)")
     parser.add_argument(
-        "--list", type=Path, metavar="FILE", help="train on the clips named here, not the official part"
+        "--list", type=Path, metavar="FILE", help="words to use; 80 % train, 10 % validate (default: official parts)"
     )
     parser.add_argument("--epochs", type=int, help="epochs of 200 chunks of 4 s of 64 streams (default: 60; ds-cnn 32)")
     parser.add_argument("--chunks", type=int, default=200, help="chunks an epoch (default: %(default)s)")
@@ -87,7 +87,7 @@ def _train(args: argparse.Namespace) -> None:
     else:
         run.create()
     training = load_material(args.data, "training", args.strict, args.list)
-    validation = load_material(args.data, "validation", args.strict)
+    validation = load_material(args.data, "validation", args.strict, args.list)
     plan = Plan(chunks=args.chunks, seed=args.seed)
     validation_plan = Plan(chunks=VALIDATION_CHUNKS, seed=VALIDATION_SEED, masks=False)
     validation_batches = list(make_epoch(validation, recipe, validation_plan, 0, range(validation_plan.streams)))
