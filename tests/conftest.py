@@ -31,6 +31,16 @@ def run_command() -> Run:
     return run
 
 
+def assert_fault(done: subprocess.CompletedProcess[str], says: str, code: int = 1) -> None:
+    """A fault of the user: the exit code, one line that says what (usage, with code 2, has more), no traceback."""
+    assert done.returncode == code, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    if code == 1:
+        assert done.stderr.startswith("error: ")
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
 def tone(hz: float, seconds: float = 1.0) -> np.ndarray:
     """A tone of 0.4 s in the middle of quiet: what stands for a word here."""
     samples = 0.001 * np.random.default_rng(int(hz)).standard_normal(int(seconds * 16_000))

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 
 from kws_runtime.errors import KwsError, MissingError
@@ -48,6 +49,21 @@ def run_command(main: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not break the way out
         return EXIT_INTERRUPTED
+
+
+@contextlib.contextmanager
+def native_chatter_shut() -> Iterator[None]:
+    """Shut standard error while native libraries start: they greet there ("INFO: Created TensorFlow Lite XNNPACK
+    delegate for CPU.") and offer no way to say no. What goes wrong reaches us as an exception."""
+    sys.stderr.flush()
+    kept, shut = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(shut, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(shut)
 
 
 def need_extra(module: str, extra: str) -> MissingError:

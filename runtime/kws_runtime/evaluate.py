@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws_runtime.audio import read_wav
-from kws_runtime.cli import command_parser, run_command
+from kws_runtime.cli import command_parser, native_chatter_shut, run_command
 from kws_runtime.clips import BACKGROUND_THRESHOLD, ITEM_SAMPLES, lay_clip
 from kws_runtime.corpus import clips_in
 from kws_runtime.detector import moving_mean
@@ -137,7 +137,8 @@ def _lines(figures: dict[str, Any]) -> Iterator[str]:
 
 
 def _evaluate(args: argparse.Namespace) -> None:
-    listener = Listener(args.model, interpreter=args.interpreter)
+    with native_chatter_shut():
+        listener = Listener(args.model, interpreter=args.interpreter)
     figures: dict[str, Any] = {"model": listener.info.name, "interpreter": listener.interpreter}
     if args.data:
         figures["clips"] = evaluate_clips(listener, args.data, args.part)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kws_runtime.audio import HOP_SAMPLES, stream_raw, stream_wav
-from kws_runtime.cli import command_parser, run_command
+from kws_runtime.cli import command_parser, native_chatter_shut, run_command
 from kws_runtime.detector import Event
 from kws_runtime.frontend import Samples
 from kws_runtime.interpreter import INTERPRETERS
@@ -129,7 +129,8 @@ def _listen(args: argparse.Namespace) -> None:
         print(device_list())
         return
     file = read_model(args.model)
-    listener = Listener(file, _detection(file.info, args), args.interpreter)
+    with native_chatter_shut():
+        listener = Listener(file, _detection(file.info, args), args.interpreter)
     truth = read_truth(DEMO.with_suffix(".json")) if args.demo else None
     events: list[Event] = []
     with _source(args) as (name, chunks):

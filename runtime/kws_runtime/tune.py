@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws_runtime.audio import read_wav
-from kws_runtime.cli import command_parser, run_command
+from kws_runtime.cli import command_parser, native_chatter_shut, run_command
 from kws_runtime.detector import Detector, events_in
 from kws_runtime.errors import DataError
 from kws_runtime.frontend import SAMPLE_RATE, Samples
+from kws_runtime.interpreter import INTERPRETERS
 from kws_runtime.listener import Listener
 from kws_runtime.modelfile import Detection, read_model, write_model
 from kws_runtime.scoring import Truth, score_scene
@@ -94,7 +95,9 @@ def lowest_threshold(listener: Listener, budgets: list[Budget]) -> tuple[float, 
 
 def _tune(args: argparse.Namespace) -> None:
     file = read_model(args.model)
-    threshold, counts = lowest_threshold(Listener(file, interpreter=args.interpreter), args.noise)
+    with native_chatter_shut():
+        listener = Listener(file, interpreter=args.interpreter)
+    threshold, counts = lowest_threshold(listener, args.noise)
     info = dataclasses.replace(file.info, detection=with_threshold(file.info.detection, threshold))
     write_model(file.path, info, file.flatbuffer)
     heard = {budget.wav.name: count for budget, count in zip(args.noise, counts, strict=True)}
@@ -108,6 +111,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--noise", type=_budget, nargs="+", required=True, metavar="WAV=FA/h", help="budgets (see below)"
     )
-    parser.add_argument("--interpreter", help="tflite-runtime or litert (default: the first that is installed)")
+    parser.add_argument("--interpreter", choices=sorted(INTERPRETERS), help="default: the first that is installed")
     args = parser.parse_args(arguments)
     return run_command(lambda: _tune(args))

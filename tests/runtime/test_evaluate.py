@@ -17,7 +17,7 @@ from kws_runtime.evaluate import Item, accuracies, items_in, word_scores
 from kws_runtime.listen import DEMO
 from kws_runtime.modelfile import find_model
 from kws_runtime.scoring import read_truth
-from tests.conftest import Run
+from tests.conftest import Run, assert_fault
 
 
 @pytest.fixture(scope="module")
@@ -122,10 +122,7 @@ def test_faults_of_the_user_are_one_line(
     run_command: Run, tmp_path: Path, arguments: list[str], code: int, says: str
 ) -> None:
     """And an exit code."""
-    done = run_command("kws-eval", *arguments, cwd=tmp_path)
-    assert done.returncode == code
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
+    assert_fault(run_command("kws-eval", *arguments, cwd=tmp_path), says, code)
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from kws_runtime.interpreter import INTERPRETERS
 from kws_runtime.listen import DEMO
-from tests.conftest import Run
+from tests.conftest import Run, assert_fault
 
 LISTEN = Path(sys.executable).parent / "kws-listen"
 
@@ -61,6 +62,15 @@ def test_json_begins_with_ready_and_holds_one_object_a_line(run_command: Run) ->
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize("interpreter", INTERPRETERS)
+def test_the_greetings_of_native_libraries_are_not_seen(run_command: Run, interpreter: str) -> None:
+    """One line of ours on standard error."""
+    done = run_command("kws-listen", "gru-fp32", "--wav", DEMO, "--interpreter", interpreter)
+    assert done.stderr.splitlines() == [
+        f"gru-fp32 on {interpreter} listens to {DEMO} for: down go left no right stop up yes"
+    ]
+
+
 def test_wav_and_raw_on_standard_input_give_the_events_of_the_file(run_command: Run) -> None:
     """Three ways in, the same events."""
     expected = detections(run_command("kws-listen", "--wav", DEMO, "--json").stdout)
@@ -104,14 +114,7 @@ def test_a_higher_threshold_hears_less(run_command: Run) -> None:
 
 
 def fails(run_command: Run, *arguments: str | Path, says: str, code: int = 1, **options: object) -> None:
-    """One line that says what and what to do, the exit code, no traceback."""
-    done = run_command("kws-listen", *arguments, **options)
-    assert done.returncode == code, done.stderr
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
-    if code == 1:
-        assert len(done.stderr.splitlines()) == 1, done.stderr
-        assert done.stderr.startswith("error: ")
+    assert_fault(run_command("kws-listen", *arguments, **options), says, code)
 
 
 @pytest.mark.parametrize(
