@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,13 @@ from kws_runtime.corpus import WORDS, part_of
 CLIPS_A_PART = {"training": 6, "validation": 2, "testing": 2}
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_tensorflow_here() -> Iterator[None]:
+    """tflite-runtime crashes where TensorFlow was imported: tests import it in processes of their own."""
+    yield
+    assert "tensorflow" not in sys.modules
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -16,9 +15,7 @@ from kws_runtime import ModelError, read_model
 from kws_runtime.interpreter import INTERPRETERS
 from kws_train.rundir import RunDir, pack
 from tests.conftest import Run, assert_fault
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+from tests.export.keras_side import apart, follow, sequence_and_steps
 
 
 def short_copy(run: Path, folder: Path) -> Path:
@@ -50,17 +47,10 @@ def frames() -> np.ndarray:
 
 def test_the_sequence_is_the_step_carried(tiny_runs: dict[str, Path], frames: np.ndarray) -> None:
     """Keras over 200 frames at once, and a step at a time; from random states, not only from zero."""
-    from kws_export.stepping import load_run
-
-    _, model = load_run(RunDir(tiny_runs["gru"]))
-    rng = np.random.default_rng(0)
-    states = [rng.uniform(-1, 1, (1, *shape)).astype(np.float32) for shape in model.state_shapes.values()]
-    whole, *last = model(frames[None, :200], *states)
-    for at in range(0, 200, 2):
-        logits, *states = model.step(frames[None, at : at + 2], *states)
-        np.testing.assert_allclose(logits[0], whole[0, at // 2], atol=1e-4)
-    for state, expected in zip(states, last, strict=True):
-        np.testing.assert_allclose(state, expected, atol=1e-4)
+    at_once, stepped = apart(sequence_and_steps, tiny_runs["gru"], frames[:200])
+    assert [part.shape for part in at_once] == [(1, 100, 9), (1, 3, 40), (1, 128)]
+    for whole, part in zip(at_once, stepped, strict=True):
+        np.testing.assert_allclose(part, whole, atol=1e-4)
 
 
 @pytest.mark.parametrize("interpreter", INTERPRETERS)
@@ -69,10 +59,7 @@ def test_the_float_file_is_keras_within_1e_4_in_both_interpreters(
     tiny_runs: dict[str, Path], exported: dict[str, Path], frames: np.ndarray, architecture: str, interpreter: str
 ) -> None:
     """Carried over 200 steps."""
-    from kws_export.stepping import FloatStep, load_run
-
-    _, model = load_run(RunDir(tiny_runs[architecture]))
-    expected = np.array([logits for _, logits in FloatStep(model).follow(frames)])
+    expected = apart(follow, tiny_runs[architecture], frames)
     np.testing.assert_allclose(replay(exported[f"{architecture}-fp32"], interpreter, frames), expected, atol=1e-4)
 
 
@@ -116,7 +103,7 @@ def test_agreement_counts_steps_with_words_apart() -> None:
 def test_a_file_that_does_not_agree_is_refused_and_kept_aside(
     tiny_runs: dict[str, Path], tmp_path: Path, run_command: Run
 ) -> None:
-    """Weights whose int8 cannot hold: one row a million times larger than the rest."""
+    """Weights that int8 cannot hold: one of the convolution is ten thousand times as large as the others."""
     run = RunDir(short_copy(tiny_runs["gru"], tmp_path))
     weights = run.read_arrays("best.npz")
     heads = [name for name, array in weights.items() if array.shape == (128, 9)]

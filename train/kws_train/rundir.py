@@ -60,7 +60,7 @@ class RunDir:
         return values
 
     def write_arrays(self, name: str, arrays: Arrays) -> None:
-        write_atomically(self.path / name, lambda path: np.savez(path, allow_pickle=False, **arrays))
+        write_atomically(self.path / name, lambda path: np.savez(path, **arrays))
 
     def read_arrays(self, name: str) -> Arrays:
         """The arrays of an .npz of this run. Raises DataError where it is missing or damaged."""

@@ -1,0 +1,46 @@
+"""What the tests ask of Keras, in a process of its own.
+
+tflite-runtime 2.14 does not work in a process that has imported TensorFlow 2.21, so the test process never does.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def apart(function: Callable[..., Any], *arguments: object) -> Any:
+    """Call a function of this module in a fresh process."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def follow(run: Path, frames: np.ndarray) -> np.ndarray:
+    """Logits (steps, labels) of a run's float step, carried over frames (n, bands)."""
+    from kws_export.stepping import FloatStep, load_run
+    from kws_train.rundir import RunDir
+
+    _, model = load_run(RunDir(run))
+    return np.array([logits for _, logits in FloatStep(model).follow(frames)])
+
+
+def sequence_and_steps(run: Path, frames: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Logits and last states of a run's model over frames (n, bands): at once, and a step at a time; from random
+    states."""
+    from kws_export.stepping import load_run
+    from kws_train.rundir import RunDir
+
+    _, model = load_run(RunDir(run))
+    rng = np.random.default_rng(0)
+    states = [rng.uniform(-1, 1, (1, *shape)).astype(np.float32) for shape in model.state_shapes.values()]
+    at_once = model(frames[None], *states)
+    logits = []
+    for at in range(0, len(frames), 2):
+        row, *states = model.step(frames[None, at : at + 2], *states)
+        logits.append(row)
+    return [np.array(part) for part in at_once], [np.stack(logits, 1), *(np.array(state) for state in states)]
