@@ -39,7 +39,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, metavar="DATA", help="folder of recordings (see below)")
     parser.add_argument("--out", type=Path, metavar="RUN", help="run directory (default: runs/ARCHITECTURE)")
     parser.add_argument(
-        "--list", type=Path, metavar="FILE", help="words to use; 80 % train, 10 % validate (default: official parts)"
+        "--list", type=Path, metavar="FILE", help="words to use; 80 %% train, 10 %% validate (default: official parts)"
     )
     parser.add_argument("--epochs", type=int, help="epochs of 200 chunks of 4 s of 64 streams (default: 60; ds-cnn 32)")
     parser.add_argument("--chunks", type=int, default=200, help="chunks an epoch (default: %(default)s)")
