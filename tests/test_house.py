@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -62,6 +64,13 @@ def test_public_names_are_those_of_all() -> None:
     assert kws_runtime.__all__ == sorted(kws_runtime.__all__)
     for name in kws_runtime.__all__:
         assert getattr(kws_runtime, name).__doc__
+
+
+def test_importing_the_package_is_light() -> None:
+    """numpy comes with the first name that is used."""
+    program = "import sys, kws_runtime, kws_runtime.commands; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_every_public_function_and_class_says_what_it_does() -> None:

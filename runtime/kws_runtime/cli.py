@@ -8,14 +8,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 
 from kws_runtime.errors import KwsError, MissingError
 
-EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
+EXIT_ERROR = 1
 
 
 def command_parser(name: str, text: str, examples: str) -> argparse.ArgumentParser:
@@ -31,7 +30,10 @@ def command_parser(name: str, text: str, examples: str) -> argparse.ArgumentPars
 
 
 def run_command(main: Callable[[], None]) -> int:
-    """Run a command's body and turn what goes wrong into an exit code and at most one line."""
+    """Run a command's body and turn what goes wrong into an exit code and at most one line.
+
+    Ctrl-C is left to `kws_runtime.commands`, which hears it before this, too.
+    """
     try:
         main()
         sys.stdout.flush()
@@ -46,9 +48,6 @@ def run_command(main: Callable[[], None]) -> int:
         where = f"{error.filename}: " if error.filename else ""
         print(f"error: {where}{error.strerror or error}", file=sys.stderr)
         return EXIT_ERROR
-    except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not break the way out
-        return EXIT_INTERRUPTED
 
 
 @contextlib.contextmanager

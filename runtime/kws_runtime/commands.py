@@ -1,0 +1,48 @@
+"""Where the commands begin, those of train and export too: light, so that Ctrl-C is heard from the first moment."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+
+EXIT_INTERRUPTED = 130
+
+
+def _begin(module: str) -> int:
+    """Import a command's module and run its `main`."""
+    try:
+        code: int = importlib.import_module(module).main()
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not break the way out
+        return EXIT_INTERRUPTED
+    return code
+
+
+def listen() -> int:
+    """`kws-listen`"""
+    return _begin("kws_runtime.listen")
+
+
+def evaluate() -> int:
+    """`kws-eval`"""
+    return _begin("kws_runtime.evaluate")
+
+
+def tune() -> int:
+    """`kws-tune`"""
+    return _begin("kws_runtime.tune")
+
+
+def data() -> int:
+    """`kws-data`"""
+    return _begin("kws_train.download")
+
+
+def train() -> int:
+    """`kws-train`"""
+    return _begin("kws_train.main")
+
+
+def export() -> int:
+    """`kws-export`"""
+    return _begin("kws_export.main")
