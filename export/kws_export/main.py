@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -63,6 +62,8 @@ def _calibration_inputs(step: Any, frames: Any) -> dict[str, Any]:
 
 
 def _export(args: argparse.Namespace) -> None:
+    if not args.run.is_dir():
+        raise DataError(f"{args.run}: no such run directory; train one with kws-train")
     import_tensorflow()
     try:
         import numpy as np
@@ -157,7 +158,4 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     if not args.schemes:
         parser.error("say what to write: --int8, --fp32 or both")
-    if not args.run.is_dir():
-        print(f"error: {args.run}: no such run directory; train one with kws-train", file=sys.stderr)
-        return 1
     return run_command(lambda: _export(args))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import Any
 
 from kws_runtime.errors import MissingError, ModelError
@@ -14,15 +15,8 @@ INTERPRETERS = {
 
 
 def installed_interpreters() -> list[str]:
-    """Names of the interpreters that can be imported here, the preferred one first."""
-    return [name for name in INTERPRETERS if _module(name) is not None]
-
-
-def _module(name: str) -> Any:
-    try:
-        return importlib.import_module(INTERPRETERS[name])
-    except ImportError:
-        return None
+    """Names of the interpreters that are installed here, the preferred one first."""
+    return [name for name, module in INTERPRETERS.items() if importlib.util.find_spec(module.partition(".")[0])]
 
 
 def make_interpreter(flatbuffer: bytes, name: str | None = None, threads: int = 1) -> tuple[str, Any]:
@@ -33,12 +27,17 @@ def make_interpreter(flatbuffer: bytes, name: str | None = None, threads: int = 
     if name is not None and name not in INTERPRETERS:
         raise MissingError(f"interpreter {name!r} is not known; there are {', '.join(INTERPRETERS)}")
     names = [name] if name else list(INTERPRETERS)
-    installed = [each for each in names if _module(each) is not None]
+    installed = [each for each in installed_interpreters() if each in names]
     if not installed:
         packages = " or ".join("ai-edge-litert" if each == "litert" else each for each in names)
         raise MissingError(f"no TFLite interpreter is installed; install one with: pip install {packages}")
     chosen = installed[0]
-    module = _module(chosen)
+    try:
+        module = importlib.import_module(INTERPRETERS[chosen])
+    except ImportError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # the native module wraps a Ctrl-C that falls into it
+            raise KeyboardInterrupt from error
+        raise MissingError(f"{chosen} is installed but cannot be imported: {error}") from error
     try:
         interpreter = module.Interpreter(model_content=flatbuffer, num_threads=threads)
         interpreter.allocate_tensors()

@@ -171,6 +171,14 @@ def test_a_missing_portaudio_library_names_the_package(run_command: Run, tmp_pat
     fails(run_command, says="apt install libportaudio2", env={"PYTHONPATH": str(tmp_path)})
 
 
+def test_an_interpreter_that_is_broken_is_said_not_passed_over(run_command: Run, tmp_path: Path) -> None:
+    """Never another one in silence."""
+    (tmp_path / "tflite_runtime").mkdir()
+    (tmp_path / "tflite_runtime" / "__init__.py").touch()
+    (tmp_path / "tflite_runtime" / "interpreter.py").write_text("raise ImportError('no such symbol')\n")
+    fails(run_command, "--demo", says="cannot be imported: no such symbol", env={"PYTHONPATH": str(tmp_path)})
+
+
 def test_no_microphone_is_one_clear_line(run_command: Run, tmp_path: Path) -> None:
     """A machine without one."""
     if not ctypes.util.find_library("portaudio"):
