@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 
+from kws_runtime.commands import leave_interrupted
 from kws_runtime.errors import KwsError, MissingError
 
 EXIT_ERROR = 1
@@ -30,10 +31,7 @@ def command_parser(name: str, text: str, examples: str) -> argparse.ArgumentPars
 
 
 def run_command(main: Callable[[], None]) -> int:
-    """Run a command's body and turn what goes wrong into an exit code and at most one line.
-
-    Ctrl-C is left to `kws_runtime.commands`, which hears it before this, too.
-    """
+    """Run a command's body and turn what goes wrong into an exit code and at most one line."""
     try:
         main()
         sys.stdout.flush()
@@ -48,6 +46,8 @@ def run_command(main: Callable[[], None]) -> int:
         where = f"{error.filename}: " if error.filename else ""
         print(f"error: {where}{error.strerror or error}", file=sys.stderr)
         return EXIT_ERROR
+    except KeyboardInterrupt:
+        return leave_interrupted()
 
 
 @contextlib.contextmanager

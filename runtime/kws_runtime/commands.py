@@ -13,9 +13,14 @@ def _begin(module: str) -> int:
     try:
         code: int = importlib.import_module(module).main()
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not break the way out
-        return EXIT_INTERRUPTED
+        return leave_interrupted()
     return code
+
+
+def leave_interrupted() -> int:
+    """The exit code of Ctrl-C; from here on a second one must not break the way out."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return EXIT_INTERRUPTED
 
 
 def listen() -> int:
