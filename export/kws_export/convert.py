@@ -13,7 +13,6 @@ from typing import Any
 
 from kws_runtime.errors import ModelError
 
-SCHEMES = ("fp32", "int8")
 TIMEOUT_S = 900
 
 
