@@ -11,8 +11,6 @@ from typing import Any, Protocol
 import keras
 import tensorflow as tf
 
-from kws_runtime.frontend import LogMel
-from kws_train.batches import FRAMES_PER_STEP
 from kws_train.streams import Recipe
 
 Tensors = list[tf.Tensor]
@@ -74,17 +72,18 @@ class Windowed:
     def __init__(self, model: keras.Model) -> None:
         self._model = model
         self._window, self._features = model.config.window_frames, model.config.features
+        self._stride, self._silence = model.config.stride, model.frontend.silence
 
     def initial(self, streams: int) -> Tensors:
-        return [tf.fill((streams, self._window, self._features), LogMel().silence)]
+        return [tf.fill((streams, self._window, self._features), self._silence)]
 
     def renew(self, states: Tensors, fresh: tf.Tensor) -> Tensors:
-        return [tf.where(fresh[:, None, None], LogMel().silence, states[0])]
+        return [tf.where(fresh[:, None, None], self._silence, states[0])]
 
     def _windows(self, frames: tf.Tensor, states: Tensors, steps: tf.Tensor) -> tuple[tf.Tensor, Tensors]:
         """The windows (B, n, window, features) that end with the steps (B, n)."""
         past = tf.concat([states[0], frames], 1)
-        ends = self._window + FRAMES_PER_STEP * (steps + 1)
+        ends = self._window + self._stride * (steps + 1)
         at = ends[..., None] + tf.range(-self._window, 0)
         return tf.gather(past, at, batch_dims=1), [past[:, -self._window :]]
 
@@ -104,11 +103,23 @@ class Windowed:
         return tf.where(words, logits + lead, logits), chosen, tf.ones_like(chosen, tf.float32), states
 
     def follow(self, frames: tf.Tensor, states: Tensors) -> tuple[tf.Tensor, Tensors]:
-        streams, count = frames.shape[0], frames.shape[1] // FRAMES_PER_STEP
+        streams, count = frames.shape[0], frames.shape[1] // self._stride
         steps = tf.tile(tf.range(self.every - 1, count, self.every)[None], (streams, 1))
         windows, states = self._windows(frames, states, steps)
         logits = self._model(tf.reshape(windows, (-1, self._window, self._features)), training=False)
         return tf.reshape(logits, (streams, steps.shape[1], -1)), states
+
+
+def step_losses(model: keras.Model, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Cross-entropy (...) of every step, of labels (...) and logits (..., labels) behind the model's activation.
+
+    Behind a sigmoid the labels are so many yes-no questions, whose losses are summed.
+    """
+    labels = tf.cast(labels, tf.int32)
+    if model.config.activation == "sigmoid":
+        answers = tf.one_hot(labels, logits.shape[-1])
+        return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(answers, logits), -1)
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
 
 
 def objective_of(model: keras.Model) -> Any:
