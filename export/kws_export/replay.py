@@ -20,7 +20,7 @@ from kws_runtime.step import Step
 
 
 def replay(model: Path, interpreter: str, frames: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Logits (steps, labels) on a carried stream of frames (n, bands). Raises ModelError with the reason."""
+    """Logits (steps, labels) on a carried stream of frames (n, features). Raises ModelError with the reason."""
     with tempfile.TemporaryDirectory() as scratch:
         source, target = Path(scratch) / "frames.npy", Path(scratch) / "logits.npy"
         np.save(source, frames, allow_pickle=False)

@@ -26,7 +26,7 @@ STAGE_STRIDES = (1, 2, 2, 1)  # along the frequency
 
 @dataclass(frozen=True)
 class BcResNetConfig(ModelConfig):
-    """Sizes; about 15 thousand parameters by default. The blocks see a second: 2 (2 + 2 + 4 + 4) steps back."""
+    """Sizes; about 16 thousand parameters by default. The blocks see a second: 2 (2 + 2 + 4 + 4) steps back."""
 
     channels: int = 12  # 8 tau in the paper
     kernel: int = 5  # frames and bands of the first convolution

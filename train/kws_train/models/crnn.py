@@ -20,7 +20,7 @@ from kws_train.models.past import with_past
 
 @dataclass(frozen=True)
 class CrnnConfig(ModelConfig):
-    """Sizes; about 94 thousand parameters by default."""
+    """Sizes; about 96 thousand parameters by default."""
 
     filters: int = 32
     kernel: int = 8  # frames of 20 ms

@@ -16,7 +16,7 @@ from kws_train.models.past import with_past
 
 @dataclass(frozen=True)
 class Gru2Config(ModelConfig):
-    """Sizes; about 131 thousand parameters by default."""
+    """Sizes; about 132 thousand parameters by default."""
 
     filters: int = 96
     kernel: int = 5  # frames of 20 ms

@@ -21,7 +21,7 @@ from kws_train.models.past import with_past
 
 @dataclass(frozen=True)
 class RawGruConfig(ModelConfig):
-    """Sizes; about 159 thousand parameters by default."""
+    """Sizes; about 160 thousand parameters by default."""
 
     features: int = 320  # samples: 20 ms
     filters: tuple[int, ...] = (24, 48, 64, 96)  # of each convolution

@@ -18,7 +18,7 @@ from kws_train.models.past import with_past
 
 @dataclass(frozen=True)
 class TriggerGruConfig(ModelConfig):
-    """Sizes; about 557 thousand parameters by default."""
+    """Sizes; about 607 thousand parameters by default."""
 
     features: int = 129  # bins of the spectrogram
     stride: int = 4  # frames of 8 ms
