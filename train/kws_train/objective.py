@@ -74,10 +74,10 @@ class Windowed:
 
     def __init__(self, model: keras.Model, plan: Plan) -> None:
         self._model = model
-        self._stride, self._silence = model.config.stride, plan.frontend.silence
         self._first_word = len(plan.labels) - len(words_of(plan.labels))
         self._preference = 1.0 if plan.clips else WORD_PREFERENCE  # of a clip every step with a weight is learned
         self._window, self._features = model.config.window_frames, model.config.features
+        self._stride, self._silence = model.config.stride, model.frontend.silence
 
     def initial(self, streams: int) -> Tensors:
         return [tf.fill((streams, self._window, self._features), self._silence)]
@@ -114,6 +114,18 @@ class Windowed:
         windows, states = self._windows(frames, states, steps)
         logits = self._model(tf.reshape(windows, (-1, self._window, self._features)), training=False)
         return tf.reshape(logits, (streams, steps.shape[1], -1)), states
+
+
+def step_losses(model: keras.Model, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Cross-entropy (...) of every step, of labels (...) and logits (..., labels) behind the model's activation.
+
+    Behind a sigmoid the labels are so many yes-no questions, whose losses are summed.
+    """
+    labels = tf.cast(labels, tf.int32)
+    if model.config.activation == "sigmoid":
+        answers = tf.one_hot(labels, logits.shape[-1])
+        return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(answers, logits), -1)
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
 
 
 def objective_of(model: keras.Model, plan: Plan) -> Any:

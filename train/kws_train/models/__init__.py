@@ -8,12 +8,23 @@ from typing import Any
 import keras
 
 from kws_runtime.errors import DataError
+from kws_train.models.bc_resnet import BcResNet, BcResNetConfig
+from kws_train.models.config import ModelConfig
+from kws_train.models.crnn import Crnn, CrnnConfig
 from kws_train.models.ds_cnn import DsCnn, DsCnnConfig
 from kws_train.models.gru import Gru, GruConfig
+from kws_train.models.gru2 import Gru2, Gru2Config
+from kws_train.models.raw_gru import RawGru, RawGruConfig
+from kws_train.models.trigger_gru import TriggerGru, TriggerGruConfig
 from kws_train.zoo import ARCHITECTURES
 
-MODELS: dict[str, tuple[Callable[[Any], keras.Model], type[Any]]] = {
+MODELS: dict[str, tuple[Callable[[Any], keras.Model], type[ModelConfig]]] = {
     "gru": (Gru, GruConfig),
+    "gru2": (Gru2, Gru2Config),
+    "crnn": (Crnn, CrnnConfig),
+    "raw-gru": (RawGru, RawGruConfig),
+    "bc-resnet": (BcResNet, BcResNetConfig),
+    "trigger-gru": (TriggerGru, TriggerGruConfig),
     "ds-cnn": (DsCnn, DsCnnConfig),
 }
 
