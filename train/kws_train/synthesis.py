@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+import threading
 from itertools import product
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -13,7 +14,7 @@ import numpy as np
 import soundfile
 from scipy.signal import resample_poly
 
-from kws_runtime.errors import AudioError, MissingError
+from kws_runtime.errors import AudioError, DataError, MissingError
 from kws_runtime.frontend import SAMPLE_RATE, Samples
 from kws_train.augment import speech_bounds
 from kws_train.data import Pcm
@@ -22,6 +23,7 @@ PEAK = 0.5
 LONGEST_S = 1.5
 QUIET_S = (0.05, 0.1)  # kept before and after the sound
 BELOW_PEAK_DB = 45.0  # the sound ends here: an s or an f is this weak
+SHORTEST_PAUSE = 8  # frames of 10 ms; the closure of a stop consonant lasts less
 SILENT = 1e-3  # a peak below this is no speech
 TIMEOUT_S = 30.0  # for one word; a synthesizer takes milliseconds
 
@@ -102,6 +104,18 @@ def _need_command(name: str) -> None:
         raise MissingError(f"{name} is not installed; install it with: apt-get install {name}")
 
 
+def between_pauses(sound: Samples, rate: int) -> Samples:
+    """What lies between the two longest pauses of a sound (n,). Raises AudioError where there are no two."""
+    frame = rate // 100
+    energy = np.square(sound[: len(sound) // frame * frame]).reshape(-1, frame).mean(1)
+    loud = np.flatnonzero(energy > energy.max() * 10 ** (-BELOW_PEAK_DB / 10))
+    gaps = np.diff(loud)
+    if np.count_nonzero(gaps >= SHORTEST_PAUSE) < 2:
+        raise AudioError("no pauses around the word")
+    one, two = sorted(np.argsort(gaps)[-2:])
+    return sound[(loud[one + 1] - 2) * frame : (loud[two] + 4) * frame]
+
+
 def make_clip(sound: Samples, rate: int) -> Pcm:
     """A clip (n,) of 16 kHz: the sound between short quiet, at one level.
 
@@ -118,15 +132,38 @@ def make_clip(sound: Samples, rate: int) -> Pcm:
 
 
 class Piper:
-    """Piper (the package piper-tts) with one voice file; its speakers and the speed vary."""
+    """Piper (the package piper-tts) with one voice file; its speakers, the speed and the pitch vary."""
 
     name = "piper"
+    # A lone word comes out clipped: it is spoken between pauses and cut from them.
+    carrier = "again: {}, again."
 
-    def __init__(self, voice: Path | None) -> None:
-        raise MissingError("piper is not installed; install it with: pip install piper-tts")
+    def __init__(self, voice: Path) -> None:
+        """Raises MissingError without the package, DataError for a file that is no voice."""
+        try:
+            from piper import PiperVoice, SynthesisConfig
+        except ModuleNotFoundError as error:
+            raise MissingError(f"{error.name} is not installed; install it with: pip install piper-tts") from error
+        try:
+            self._voice = PiperVoice.load(voice)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:  # RuntimeError: onnxruntime's faults
+            raise DataError(f"{voice}: not a voice of Piper (.onnx, and .onnx.json beside it): {error}") from error
+        self._how, self._lock = SynthesisConfig, threading.Lock()  # its phonemizer is one for the process
+        speakers = self._voice.config.num_speakers
+        self._speakers = {
+            f"{voice.stem}+{number}" if speakers > 1 else voice.stem: number for number in range(speakers)
+        }
 
     def voices(self, word: str) -> tuple[str, ...]:
-        return ()
+        return tuple(self._speakers)
 
     def speak(self, word: str, voice: str, rng: np.random.Generator) -> tuple[Samples, int]:
-        raise AudioError("not yet")
+        slower, higher = rng.uniform(0.9, 1.4), rng.uniform(0.9, 1.12)
+        # Without the model's own noise: that cannot be seeded.
+        speaker = self._speakers[voice] if len(self._speakers) > 1 else None
+        how = self._how(speaker_id=speaker, length_scale=slower * higher, noise_scale=0.0, noise_w_scale=0.0)
+        with self._lock:
+            chunks = list(self._voice.synthesize(self.carrier.format(word), how))
+        sound = np.concatenate([chunk.audio_float_array for chunk in chunks])
+        rate = self._voice.config.sample_rate
+        return between_pauses(sound, rate), round(rate * higher)

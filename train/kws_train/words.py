@@ -7,9 +7,10 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,8 +33,9 @@ part: the eight words as words, all others as background. What is there already 
 on; another --seed needs another folder. Synthesizers: apt-get install flite espeak-ng; pip install piper-tts."""
 
 ENGINES = ("flite", "espeak-ng", "piper")
-# They sound as one of the eight words does: as background they would unteach it.
-HOMOPHONES = frozenset({"know", "noh", "noe", "goe", "gogh", "write", "rite", "wright", "doun", "upp", "yess", "stopp"})
+# They sound like one of the eight words: as background they would unteach it.
+HOMOPHONES = frozenset({"know", "noh", "rite", "wright", "write"})
+SKIPPED_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,15 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to write to; DATA/synthetic is where it is read")
     parser.add_argument("--words", type=Path, metavar="FILE", help="a word a line (default: a bundled list)")
     parser.add_argument(
-        "--engine", nargs="+", choices=ENGINES, metavar="NAME", help=f"{', '.join(ENGINES)} (default: all that are there)"
+        "--engine",
+        nargs="+",
+        choices=ENGINES,
+        metavar="NAME",
+        help=f"{', '.join(ENGINES)} (default: all that are there)",
     )
-    parser.add_argument("--piper-voice", type=Path, metavar="FILE", help="a voice for Piper: .onnx, FILE.json beside it")
+    parser.add_argument(
+        "--piper-voice", type=Path, metavar="FILE", help="a voice for Piper: .onnx, FILE.json beside it"
+    )
     parser.add_argument("--count", type=int, default=4, help="clips of a word an engine (default: %(default)s)")
     parser.add_argument(
         "--positives", type=int, default=0, metavar="N", help="N clips of each of the eight words an engine, too"
@@ -94,7 +102,9 @@ def find_engines(names: list[str], piper_voice: Path | None) -> list[Engine]:
     """The synthesizers of these names. Raises MissingError where none is installed; one of several is a warning."""
     from kws_train.synthesis import EspeakNg, Flite, Piper
 
-    makers = {"flite": Flite, "espeak-ng": EspeakNg, "piper": lambda: Piper(piper_voice)}
+    makers: dict[str, Callable[[], Engine]] = {"flite": Flite, "espeak-ng": EspeakNg}
+    if piper_voice:
+        makers["piper"] = partial(Piper, piper_voice)
     found: list[Engine] = []
     missing: list[str] = []
     for name in dict.fromkeys(names):
@@ -152,24 +162,27 @@ def _speak(args: argparse.Namespace) -> None:
     counts = dict.fromkeys(read_words(args.words), args.count)
     if args.positives:
         counts |= dict.fromkeys(WORDS, args.positives)
-    orders = [order for engine in engines for word, count in counts.items() for order in plan(args.out, engine, word, count)]
+    orders = [
+        order for engine in engines for word, count in counts.items() for order in plan(args.out, engine, word, count)
+    ]
     wanted = [order for order in orders if not order.path.exists()]
-    silent = 0
+    faults: list[AudioError] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
-            made = pool.map(lambda order: make(order, args.seed), wanted)
-            for error in tqdm(made, total=len(wanted), desc="speaking", unit=" clips", disable=None):
-                if error:
-                    silent += 1
-                    print(f"skipped: {error}", file=sys.stderr)
+            results = pool.map(lambda order: make(order, args.seed), wanted)
+            for fault in tqdm(results, total=len(wanted), desc="speaking", unit=" clips", disable=None):
+                if fault:
+                    faults.append(fault)
         finally:
             pool.shutdown(cancel_futures=True)  # Ctrl-C waits for the clips begun, not for all
-    if silent == len(orders):
-        raise DataError(f"{args.out}: none of {silent} clips could be made")
-    names = ", ".join(engine.name for engine in engines)
+    if faults and len(faults) == len(orders):
+        raise DataError(f"{args.out}: none of {len(faults)} clips could be made; the first: {faults[0]}")
+    for fault in faults[:SKIPPED_SHOWN]:
+        print(f"skipped: {fault}", file=sys.stderr)
     print(
-        f"{args.out}: {len(orders) - silent} clips of {len(counts)} words by {names}: {len(wanted) - silent} new, "
-        f"{len(orders) - len(wanted)} were there" + (f", {silent} skipped" if silent else "")
+        f"{args.out}: {len(orders) - len(faults)} clips of {len(counts)} words by "
+        f"{', '.join(engine.name for engine in engines)}: {len(wanted) - len(faults)} new, "
+        f"{len(orders) - len(wanted)} were there, {len(faults)} skipped"
     )
 
 
