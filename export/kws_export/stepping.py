@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from kws_runtime.errors import DataError
 from kws_runtime.frontend import LogMel
-from kws_train.batches import FRAMES_PER_STEP
 from kws_train.models import build
 from kws_train.rundir import RunDir, unpack
 
@@ -45,7 +44,7 @@ class FloatStep:
     def __init__(self, model: keras.Model) -> None:
         self.model = model
         self.window_frames: int | None = getattr(model.config, "window_frames", None)
-        self.frames_per_step = FRAMES_PER_STEP if self.window_frames else model.config.stride
+        self.frames_per_step = model.config.stride
         self.state_shapes: dict[str, tuple[int, ...]] = getattr(model, "state_shapes", {})
         specs = {"frames": (1, self.window_frames or self.frames_per_step, model.config.features)}
         specs |= {name: (1, *shape) for name, shape in self.state_shapes.items()}

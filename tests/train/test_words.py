@@ -17,6 +17,7 @@ import pytest
 import soundfile
 
 from kws_runtime.corpus import WORDS
+from kws_train.data import load_material
 from kws_train.synthesis import EspeakNg, Flite
 from kws_train.words import HOMOPHONES, main, plan, read_words
 from tests.train.test_synthesis import installed
@@ -269,3 +270,19 @@ def test_piper_says_a_word_with_each_speaker(speak: Speak, tmp_path: Path, monke
     monkeypatch.setitem(sys.modules, "piper", None)  # type: ignore[arg-type]
     code, _, err = speak("cat", *arguments)
     assert (code, err) == (1, "error: no synthesizer: piper is not installed; install it with: pip install piper-tts\n")
+
+
+def test_the_training_part_takes_them_and_no_other(engines: Path, speak: Speak, corpus: Path, tmp_path: Path) -> None:
+    """The eight words as words, the others as background; nothing synthetic is validated on."""
+    for name in ("words", "speech", "noise"):
+        (tmp_path / name).symlink_to(corpus / name)
+    speak("cat dog", "--count", "2", "--positives", "3", "--engine", "flite")
+    (tmp_path / "out").rename(tmp_path / "synthetic")
+    material = load_material(tmp_path, "training")
+    assert {word: len(clips) for word, clips in material.synthetic_words.items()} == dict.fromkeys(WORDS, 3)
+    assert len(material.synthetic_others) == 4
+    assert len(material.words["go"]) == 6
+    assert sum(name.startswith("synthetic/flite/dog/") for name in material.names) == 2
+    validation = load_material(tmp_path, "validation")
+    assert not validation.synthetic_words
+    assert not validation.synthetic_others

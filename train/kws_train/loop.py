@@ -14,7 +14,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from kws_train.batches import Batch, Batches
+from kws_runtime.corpus import words_of
+from kws_train.batches import Batch, Batches, Plan
 from kws_train.objective import Tensors, objective_of
 from kws_train.rundir import RunDir, pack, unpack
 
@@ -34,9 +35,10 @@ class Schedule:
 class Trainer:
     """A model, its optimizer and the compiled steps that bring batches to them."""
 
-    def __init__(self, model: keras.Model, schedule: Schedule) -> None:
+    def __init__(self, model: keras.Model, schedule: Schedule, plan: Plan) -> None:
         self.model = model
-        self._objective = objective_of(model)
+        self._objective = objective_of(model, plan)
+        self._first_word = len(plan.labels) - len(words_of(plan.labels))
         total = schedule.epochs * schedule.steps_an_epoch
         warmup = max(1, int(schedule.warmup_share * total))
         rate = keras.optimizers.schedules.CosineDecay(
@@ -96,8 +98,8 @@ class Trainer:
         shifted = logits - logits.max(1, keepdims=True)
         log_posteriors = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
         loss = -log_posteriors[np.arange(len(labels)), labels]
-        named = labels > 0
-        right = logits[named, 1:].argmax(1) + 1 == labels[named]
+        named = (labels >= self._first_word) & (weights > 0)
+        right = logits[named, self._first_word :].argmax(1) + self._first_word == labels[named]
         return {"val_loss": float((weights * loss).mean()), "val_word_accuracy": float(right.mean())}
 
 
