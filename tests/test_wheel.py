@@ -52,6 +52,7 @@ def test_it_hears_the_demo(clean: Path, tmp_path: Path) -> None:
     [
         (["kws-train", "gru", "--data", "."], "train"),
         (["kws-data", "mini", "--out", "."], "train"),
+        (["kws-words", "."], "words"),
         (["kws-export", ".", "--int8"], "train"),
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],

@@ -43,6 +43,11 @@ def data() -> int:
     return _begin("kws_train.download")
 
 
+def words() -> int:
+    """`kws-words`"""
+    return _begin("kws_train.words")
+
+
 def train() -> int:
     """`kws-train`"""
     return _begin("kws_train.main")
