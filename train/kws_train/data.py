@@ -126,7 +126,7 @@ def load_material(
 
 def synthetic_clips(folder: Path) -> list[Clip]:
     """What `kws-words` wrote, `folder/<voice>/<word>/*.wav`; none where there is no such folder."""
-    return [Clip(path, path.parent.name) for path in sorted(folder.glob("*/*/*.wav"))]
+    return [Clip(path, path.parent.name) for path in sorted(folder.glob("*/*/[!.]*.wav"))]
 
 
 def _by_word(clips: list[Clip], audio: dict[Path, Pcm], wanted: Callable[[str], bool]) -> dict[str, list[Pcm]]:
