@@ -18,6 +18,7 @@ from kws_runtime.errors import DataError
 WORDS = ("down", "go", "left", "no", "right", "stop", "up", "yes")
 BACKGROUND = "_background_"
 LABELS = (BACKGROUND, *WORDS)
+PARTS = ("training", "validation", "testing")
 
 VALIDATION_PERCENT = 10.0
 TESTING_PERCENT = 10.0
