@@ -16,8 +16,6 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kws_runtime.errors import DataError
-from kws_runtime.frontend import LogMel
-from kws_train.batches import FRAMES_PER_STEP
 from kws_train.models import build
 from kws_train.rundir import RunDir, unpack
 
@@ -45,7 +43,7 @@ class FloatStep:
     def __init__(self, model: keras.Model) -> None:
         self.model = model
         self.window_frames: int | None = getattr(model.config, "window_frames", None)
-        self.frames_per_step = FRAMES_PER_STEP if self.window_frames else model.config.stride
+        self.frames_per_step: int = model.config.stride
         self.state_shapes: dict[str, tuple[int, ...]] = getattr(model, "state_shapes", {})
         specs = {"frames": (1, self.window_frames or self.frames_per_step, model.config.features)}
         specs |= {name: (1, *shape) for name, shape in self.state_shapes.items()}
@@ -76,7 +74,7 @@ class FloatStep:
         k, width = self.frames_per_step, self.window_frames
         states = [np.zeros((1, *shape), np.float32) for shape in self.state_shapes.values()]
         if width:
-            silence = np.full((width - k, frames.shape[1]), LogMel().silence, np.float32)
+            silence = np.full((width - k, frames.shape[1]), self.model.frontend.silence, np.float32)
             frames = np.concatenate([silence, frames])
         for first in range(0, len(frames) - (width or k) + 1, k):
             new = frames[None, first : first + (width or k)]

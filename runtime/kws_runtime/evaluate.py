@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -39,19 +40,25 @@ A scene of half an hour or more tells the misses of its first and of its last te
 RATES = (5.0, 20.0)  # FA/h
 
 
+def _truth(wav: Path, words: tuple[str, ...]) -> Truth:
+    """What is said in a scene; a word that the model does not know is an other word to it."""
+    truth = read_truth(wav.with_suffix(".json"))
+    return dataclasses.replace(truth, words=tuple(word for word in truth.words if word.label in words))
+
+
 def _draws(args: argparse.Namespace, truths: list[Truth]) -> bool:
     """Whether there will be something to plot."""
     return bool(args.sweep) or len({bool(truth.words) for truth in truths}) == 2
 
 
 def _evaluate(args: argparse.Namespace) -> None:
-    truths = [read_truth(wav.with_suffix(".json")) for wav in args.scene]
+    with native_chatter_shut():
+        listener = Listener(args.model, interpreter=args.interpreter)
+    truths = [_truth(wav, listener.info.words) for wav in args.scene]
     if args.plot:
         if not _draws(args, truths):
             raise DataError("--plot draws scenes with words against scenes without, or --sweep; neither is given")
         need_matplotlib()
-    with native_chatter_shut():
-        listener = Listener(args.model, interpreter=args.interpreter)
     figures: dict[str, Any] = {"model": listener.info.name, "interpreter": listener.interpreter}
     if args.data:
         figures["clips"] = evaluate_clips(listener, args.data, args.part)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kws_runtime.detector import Detector, Event
 from kws_runtime.frontend import FrontEnd, Samples
 from kws_runtime.modelfile import Detection, ModelFile, check_detection, read_model
-from kws_runtime.step import Step, softmax
+from kws_runtime.step import Step, posteriors_of
 
 
 class Listener:
@@ -64,7 +64,8 @@ class Listener:
         self._frames = frames[count * size :]
         self._steps_done += count
         logits = [self._step.process(frames[step * size : (step + 1) * size]) for step in range(count)]
-        return softmax(np.array(logits, np.float32).reshape(count, len(self.info.labels)))
+        shape = (count, len(self.info.labels))
+        return posteriors_of(np.array(logits, np.float32).reshape(shape), self.info.activation)
 
     def process(self, samples: Samples) -> list[Event]:
         """Take samples (n,); return the events they raise."""

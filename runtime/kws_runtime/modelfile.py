@@ -21,6 +21,7 @@ from kws_runtime.frontend import FrontEndConfig
 
 FORMAT = 1
 METADATA_NAME = "kws.json"
+ACTIVATIONS = ("softmax", "sigmoid")
 MAX_FILE_BYTES = 256 << 20
 MAX_METADATA_BYTES = 4 << 20
 BUNDLED = Path(__file__).parent / "models"
@@ -59,6 +60,7 @@ class ModelInfo:
     frames_input: str = "frames"
     logits_output: str = "logits"
     states: tuple[State, ...] = ()
+    activation: str = "softmax"  # that makes posteriors of the logits; files without it mean this one
     window_frames: int | None = None  # a model without states sees this many frames; the runtime keeps them
     quantization: dict[str, Any] = field(default_factory=dict)  # scheme, and each tensor's type as read back
     training: dict[str, Any] = field(default_factory=dict)
@@ -96,6 +98,7 @@ class ModelInfo:
                 frames_input=str(values["frames_input"]),
                 logits_output=str(values["logits_output"]),
                 states=tuple(State(**{**state, "shape": tuple(state["shape"])}) for state in values["states"]),
+                activation=str(values.get("activation", "softmax")),
                 window_frames=None if values["window_frames"] is None else int(values["window_frames"]),
                 quantization=dict(values["quantization"]),
                 training=dict(values["training"]),
@@ -111,6 +114,8 @@ class ModelInfo:
         """Raise ModelError where the values contradict each other."""
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels) or not self.words:
             raise ModelError("labels are missing or doubled in its kws.json")
+        if self.activation not in ACTIVATIONS:
+            raise ModelError(f"activation {self.activation!r} is not known; this version has {', '.join(ACTIVATIONS)}")
         if not 1 <= self.frames_per_step <= 100:
             raise ModelError(f"{self.frames_per_step} frames a step cannot be")
         if self.window_frames is not None and not self.frames_per_step <= self.window_frames <= 10_000:

@@ -86,7 +86,17 @@ class Step:
         return dequantize(runner.get_tensor(self._logits.index)[0], self._logits.quantization)
 
 
+def posteriors_of(logits: NDArray[np.float32], activation: str) -> NDArray[np.float32]:
+    """Logits (..., labels) to posteriors, by the activation that the model's file names."""
+    return sigmoid(logits) if activation == "sigmoid" else softmax(logits)
+
+
+def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits to posteriors, each label by itself; no logit is too large."""
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * logits), np.float32)
+
+
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Logits (..., labels) to posteriors."""
+    """Logits (..., labels) to posteriors that sum to 1."""
     raised = np.exp(logits - logits.max(-1, keepdims=True))
     return raised / raised.sum(-1, keepdims=True)

@@ -130,6 +130,15 @@ def test_kws_eval_tells_and_draws_the_curve(scenes: list[Path], run_command: Run
     assert not list(scenes[0].parent.glob(".*"))
 
 
+def test_a_word_that_the_model_does_not_know_is_no_miss(scenes: list[Path], run_command: Run) -> None:
+    """It is an other word: with no word left, a scene is one of those without."""
+    truth = scenes[0].with_suffix(".json")
+    truth.write_text(truth.read_text().replace('"yes"', '"on"'))
+    figures = json.loads(run_command("kws-eval", "--scene", *scenes, "--json").stdout)
+    assert figures["scenes"]["demo"]["words"] == 7
+    assert figures["scenes"]["demo"]["false_accepts"] == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [

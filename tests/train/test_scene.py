@@ -21,6 +21,7 @@ from tests.conftest import Run, assert_fault
 
 def plan(corpus: Path, snr_db: float | None = None, seed: int = 0, seconds: float = 120.0) -> Plan:
     return Plan(
+        WORDS,
         clips_in(corpus / "words", "validation"),
         sorted((corpus / "speech" / "dev").glob("*.wav")),
         sorted((corpus / "noise" / "dev").glob("*.wav")),
@@ -82,7 +83,7 @@ def test_a_scene_that_fails_leaves_nothing(corpus: Path, tmp_path: Path) -> None
     """Neither half a WAV nor a truth."""
     bad = tmp_path / "bad.wav"
     bad.write_bytes(b"RIFF")
-    faulty = Plan(plan(corpus).clips, [bad], [], None, 600.0, 0)
+    faulty = Plan(WORDS, plan(corpus).clips, [bad], [], None, 600.0, 0)
     with pytest.raises(AudioError, match=r"bad\.wav"):
         write_scene(faulty, tmp_path / "scene.wav")
     assert [path.name for path in tmp_path.iterdir()] == ["bad.wav"]

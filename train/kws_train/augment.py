@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve
+from scipy.fft import irfft, next_fast_len, rfft
 
 from kws_runtime.frontend import SAMPLE_RATE, Frames, Samples
 from kws_runtime.levels import LOUDNESS_FRAME
@@ -40,13 +40,11 @@ def tilt(samples: Samples, slope: float) -> Samples:
     return tilted
 
 
-def room(samples: Samples, rng: np.random.Generator, decay_s: float) -> Samples:
-    """Reverberate with noise that falls by 60 dB in `decay_s`; the direct sound comes first."""
-    length = int(decay_s * SAMPLE_RATE)
-    response = rng.standard_normal(length) * 10 ** (-3 * np.arange(length) / length)
-    response *= rng.uniform(0.2, 0.8) / np.sqrt(np.square(response).sum())
-    response[0] = 1.0
-    return fftconvolve(samples, response)[: len(samples)].astype(np.float32)
+def reverberate(samples: Samples, response: Samples) -> Samples:
+    """What a room makes of a sound: its convolution with the room's response, cut to its length."""
+    count = len(samples) + len(response) - 1
+    size = next_fast_len(count, real=True)
+    return np.asarray(irfft(rfft(samples, size) * rfft(response, size), size)[: len(samples)])
 
 
 def coloured_noise(rng: np.random.Generator, seconds: float, exponent: float) -> Samples:

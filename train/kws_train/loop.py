@@ -14,8 +14,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from kws_train.batches import Batch, Batches
-from kws_train.objective import Tensors, objective_of
+from kws_runtime.corpus import words_of
+from kws_train.batches import Batch, Batches, Plan
+from kws_train.objective import Tensors, objective_of, step_losses
 from kws_train.rundir import RunDir, pack, unpack
 
 
@@ -34,9 +35,10 @@ class Schedule:
 class Trainer:
     """A model, its optimizer and the compiled steps that bring batches to them."""
 
-    def __init__(self, model: keras.Model, schedule: Schedule) -> None:
+    def __init__(self, model: keras.Model, schedule: Schedule, plan: Plan) -> None:
         self.model = model
-        self._objective = objective_of(model)
+        self._objective = objective_of(model, plan)
+        self._first_word = len(plan.labels) - len(words_of(plan.labels))
         total = schedule.epochs * schedule.steps_an_epoch
         warmup = max(1, int(schedule.warmup_share * total))
         rate = keras.optimizers.schedules.CosineDecay(
@@ -59,8 +61,7 @@ class Trainer:
         states = self._objective.renew(states, fresh)
         with tf.GradientTape() as tape:
             logits, labels, weights, states = self._objective.learn(frames, labels, weights, states)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(labels, tf.int32), logits)
-            loss = tf.reduce_mean(weights * losses)
+            loss = tf.reduce_mean(weights * step_losses(self.model, labels, logits))
         variables = self.model.trainable_variables
         self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         return loss, states
@@ -93,11 +94,9 @@ class Trainer:
     def evaluate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Weighted loss a step, and the share of the steps to be named at which the right word leads the words."""
         logits, labels, weights = self.follow(batches)
-        shifted = logits - logits.max(1, keepdims=True)
-        log_posteriors = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
-        loss = -log_posteriors[np.arange(len(labels)), labels]
-        named = labels > 0
-        right = logits[named, 1:].argmax(1) + 1 == labels[named]
+        loss = step_losses(self.model, labels, logits).numpy()
+        named = (labels >= self._first_word) & (weights > 0)
+        right = logits[named, self._first_word :].argmax(1) + self._first_word == labels[named]
         return {"val_loss": float((weights * loss).mean()), "val_word_accuracy": float(right.mean())}
 
 

@@ -6,14 +6,15 @@ and the logits of every step of a chunk.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Protocol
 
 import keras
 import tensorflow as tf
 
-from kws_runtime.frontend import LogMel
-from kws_train.batches import FRAMES_PER_STEP
-from kws_train.streams import Recipe
+from kws_runtime.corpus import words_of
+from kws_train.batches import Plan
+from kws_train.recipe import Recipe
 
 Tensors = list[tf.Tensor]
 
@@ -71,27 +72,31 @@ class Windowed:
 
     every = EVALUATE_EVERY
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, plan: Plan) -> None:
         self._model = model
+        self._first_word = len(plan.labels) - len(words_of(plan.labels))
+        self._preference = 1.0 if plan.clips else WORD_PREFERENCE  # of a clip every step with a weight is learned
         self._window, self._features = model.config.window_frames, model.config.features
+        self._stride, self._silence = model.config.stride, model.frontend.silence
 
     def initial(self, streams: int) -> Tensors:
-        return [tf.fill((streams, self._window, self._features), LogMel().silence)]
+        return [tf.fill((streams, self._window, self._features), self._silence)]
 
     def renew(self, states: Tensors, fresh: tf.Tensor) -> Tensors:
-        return [tf.where(fresh[:, None, None], LogMel().silence, states[0])]
+        return [tf.where(fresh[:, None, None], self._silence, states[0])]
 
     def _windows(self, frames: tf.Tensor, states: Tensors, steps: tf.Tensor) -> tuple[tf.Tensor, Tensors]:
         """The windows (B, n, window, features) that end with the steps (B, n)."""
         past = tf.concat([states[0], frames], 1)
-        ends = self._window + FRAMES_PER_STEP * (steps + 1)
+        ends = self._window + self._stride * (steps + 1)
         at = ends[..., None] + tf.range(-self._window, 0)
         return tf.gather(past, at, batch_dims=1), [past[:, -self._window :]]
 
     def learn(
         self, frames: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, states: Tensors
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, Tensors]:
-        preference = tf.math.log(tf.where(labels > 0, WORD_PREFERENCE, tf.minimum(weights, 1.0)))
+        named = tf.cast(labels, tf.int32) >= self._first_word
+        preference = tf.math.log(tf.where(named, self._preference, 1.0) * tf.minimum(weights, 1.0))
         gumbel = -tf.math.log(-tf.math.log(tf.random.uniform(tf.shape(labels), 1e-6, 1 - 1e-6)))
         steps = tf.math.top_k(preference + gumbel, WINDOWS_PER_CHUNK).indices
         windows, states = self._windows(frames, states, steps)
@@ -99,18 +104,30 @@ class Windowed:
         chosen = tf.reshape(tf.gather(labels, steps, batch_dims=1), (-1,))
         # Words are drawn oftener than their weight asks for. Learned with that lead added (logit adjustment, Menon
         # et al., arXiv 2007.07314), the logits themselves say how likely a word is on the stream.
-        lead = tf.math.log(WORD_PREFERENCE / Recipe().target_weight)
-        words = tf.range(logits.shape[-1]) > 0
+        lead = 0.0 if self._preference == 1.0 else math.log(self._preference / Recipe().target_weight)
+        words = tf.range(logits.shape[-1]) >= self._first_word
         return tf.where(words, logits + lead, logits), chosen, tf.ones_like(chosen, tf.float32), states
 
     def follow(self, frames: tf.Tensor, states: Tensors) -> tuple[tf.Tensor, Tensors]:
-        streams, count = frames.shape[0], frames.shape[1] // FRAMES_PER_STEP
+        streams, count = frames.shape[0], frames.shape[1] // self._stride
         steps = tf.tile(tf.range(self.every - 1, count, self.every)[None], (streams, 1))
         windows, states = self._windows(frames, states, steps)
         logits = self._model(tf.reshape(windows, (-1, self._window, self._features)), training=False)
         return tf.reshape(logits, (streams, steps.shape[1], -1)), states
 
 
-def objective_of(model: keras.Model) -> Any:
+def step_losses(model: keras.Model, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Cross-entropy (...) of every step, of labels (...) and logits (..., labels) behind the model's activation.
+
+    Behind a sigmoid the labels are so many yes-no questions, whose losses are summed.
+    """
+    labels = tf.cast(labels, tf.int32)
+    if model.config.activation == "sigmoid":
+        answers = tf.one_hot(labels, logits.shape[-1])
+        return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(answers, logits), -1)
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+
+
+def objective_of(model: keras.Model, plan: Plan) -> Any:
     """Carried where the model has states, else Windowed."""
-    return Carried(model) if hasattr(model, "state_shapes") else Windowed(model)
+    return Carried(model) if hasattr(model, "state_shapes") else Windowed(model, plan)

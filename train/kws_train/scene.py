@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from kws_runtime.cli import command_parser, need_extra, run_command
-from kws_runtime.corpus import PARTS, WORDS, Clip, clips_in
+from kws_runtime.corpus import LABEL_SETS, PARTS, Clip, clips_in, words_of
 from kws_runtime.errors import DataError
 from kws_runtime.frontend import SAMPLE_RATE, Samples
 from kws_runtime.levels import loudness, noise_under, random_piece
@@ -31,8 +31,8 @@ EXAMPLES = """\
   kws-eval --scene noisy.wav                                       what comes next
 
 Writes SCENE.wav and beside it the truth, SCENE.json. --words holds <word>/<speaker>_nohash_<n>.wav;
-the eight words are to be heard, all others lie between them. --speech holds WAVs with transcripts.txt
-(name, tab, words); what says one of the eight words is left out."""
+the words of --labels are to be heard, all others lie between them. --speech holds WAVs with
+transcripts.txt (name, tab, words); what says one of the words to be heard is left out."""
 
 WORD_SHARE = 0.75  # of the items; the others are other words and
 SPEECH_SHARE = 0.4  # of these, read speech
@@ -46,7 +46,8 @@ FLOOR_DBFS = -70.0
 class Plan:
     """What a scene is made of."""
 
-    clips: list[Clip]  # of words to be heard, and of others
+    words: tuple[str, ...]  # to be heard
+    clips: list[Clip]  # of these, and of others
     speech: list[Path]  # without any of the words
     noise: list[Path]
     snr_db: float | None  # None: no noise
@@ -87,8 +88,8 @@ def pieces(plan: Plan) -> Iterator[Piece]:
     by_word: dict[str, list[Path]] = {}
     for clip in plan.clips:
         by_word.setdefault(clip.word, []).append(clip.path)
-    words = [(word, Deck(by_word[word], rng)) for word in WORDS if word in by_word]
-    others = [clip.path for clip in plan.clips if clip.word not in WORDS]
+    words = [(word, Deck(by_word[word], rng)) for word in plan.words if word in by_word]
+    others = [clip.path for clip in plan.clips if clip.word not in plan.words]
     between = [Deck(paths, rng) for paths in (others, plan.speech) if paths]
     noise = Deck(plan.noise, rng)
 
@@ -164,14 +165,15 @@ def _make(args: argparse.Namespace) -> None:
         if folder and not folder.is_dir():
             raise DataError(f"{folder}: no such folder")
     clips = clips_in(args.words, args.part)
-    if not any(clip.word in WORDS for clip in clips):
-        raise DataError(f"{args.words}: no clips of any of the words {', '.join(WORDS)}")
-    speech = speech_without_words(args.speech) if args.speech else []
+    wanted = words_of(LABEL_SETS[args.labels])
+    if not any(clip.word in wanted for clip in clips):
+        raise DataError(f"{args.words}: no clips of any of the words {', '.join(wanted)}")
+    speech = speech_without_words(args.speech, wanted) if args.speech else []
     noise = sorted(args.noise.rglob("*.wav")) if args.noise else []
     for folder, recordings in ((args.speech, speech), (args.noise, noise)):
         if folder and not recordings:
             raise DataError(f"{folder}: no WAVs that can be used")
-    plan = Plan(clips, speech, noise, args.snr, 60 * args.minutes, args.seed)
+    plan = Plan(wanted, clips, speech, noise, args.snr, 60 * args.minutes, args.seed)
     words = write_scene(plan, args.out)
     print(
         f"{args.out}  {args.minutes:g} minutes, {len(words)} words; the truth is {args.out.with_suffix('.json').name}"
@@ -187,6 +189,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = command_parser("kws-scene", "Make a scene with words at known times, to be heard by kws-eval.", EXAMPLES)
     parser.add_argument("--words", type=Path, required=True, metavar="DIR", help="folder of clips (see below)")
     parser.add_argument("--part", choices=PARTS, default="validation", help="of the clips (default: %(default)s)")
+    parser.add_argument(
+        "--labels", choices=sorted(LABEL_SETS), default="words", help="to be heard: the eight words, or with on and off"
+    )
     parser.add_argument("--speech", type=Path, metavar="DIR", help="read speech to lie between the words")
     parser.add_argument("--noise", type=Path, metavar="DIR", help="noise to lie under everything, with --snr")
     parser.add_argument("--snr", type=_snr, metavar="DB", help="words over noise, or none (default: none)")

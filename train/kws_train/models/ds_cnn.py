@@ -10,15 +10,14 @@ from dataclasses import dataclass
 
 import keras
 
+from kws_train.models.config import ModelConfig
 from kws_train.models.normalize import Normalize
 
 
 @dataclass(frozen=True)
-class DsCnnConfig:
+class DsCnnConfig(ModelConfig):
     """Sizes; about 28 thousand parameters by default."""
 
-    labels: int = 9
-    features: int = 40
     window_frames: int = 49  # 1 s
     filters: int = 64
     blocks: int = 4

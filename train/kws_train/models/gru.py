@@ -9,20 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import keras
-from keras import ops
 
+from kws_train.models.config import ModelConfig
 from kws_train.models.normalize import Normalize
+from kws_train.models.past import with_past
 
 
 @dataclass(frozen=True)
-class GruConfig:
-    """Sizes; about 108 thousand parameters by default."""
+class GruConfig(ModelConfig):
+    """Sizes; about 107 thousand parameters by default."""
 
-    labels: int = 9
-    features: int = 40
     filters: int = 96
     kernel: int = 5  # frames of 20 ms
-    stride: int = 2  # frames a step
     units: int = 128
 
 
@@ -44,18 +42,16 @@ class Gru(keras.Model):
         c = self.config
         return {"conv_state": (c.kernel - c.stride, c.features), "gru_state": (c.units,)}
 
-    def call(self, frames, conv_state, gru_state):  # type: ignore[no-untyped-def]
+    def call(self, frames, conv_state, gru_state, training=False):  # type: ignore[no-untyped-def]
         """A sequence: frames (B, T, features) to logits (B, T / stride, labels) and the states after it."""
-        x = ops.concatenate([conv_state, self.normalize(frames)], 1)  # (B, T + kernel - stride, features)
-        conv_state = x[:, -(self.config.kernel - self.config.stride) :]
+        x, conv_state = with_past(conv_state, self.normalize(frames))  # (B, T + kernel - stride, features)
         x = self.conv(x)  # (B, T / stride, filters)
         x, gru_state = self.rnn(x, initial_state=gru_state)  # (B, T / stride, units)
         return self.head(x), conv_state, gru_state
 
     def step(self, frames, conv_state, gru_state):  # type: ignore[no-untyped-def]
         """One step without a loop: frames (B, stride, features) to logits (B, labels) and the new states."""
-        x = ops.concatenate([conv_state, self.normalize(frames)], 1)  # (B, kernel, features)
-        conv_state = x[:, self.config.stride :]
+        x, conv_state = with_past(conv_state, self.normalize(frames))  # (B, kernel, features)
         x = self.conv(x)[:, 0]  # (B, filters)
         x, _ = self.cell(x, [gru_state])  # (B, units)
         return self.head(x), conv_state, x

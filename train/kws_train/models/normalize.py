@@ -16,8 +16,8 @@ class Normalize(keras.layers.Layer):
         self.scale = self.add_weight(shape=(features,), initializer="ones", trainable=False, name="scale")
 
     def adapt(self, frames: NDArray[np.float32]) -> None:
-        """Take mean and deviation from frames (..., features)."""
-        flat = frames.reshape(-1, frames.shape[-1]).astype(np.float64)
+        """Take mean and deviation from frames (..., features); of raw samples, all alike, `features` is 1."""
+        flat = frames.reshape(-1, self.mean.shape[0]).astype(np.float64)
         self.mean.assign(flat.mean(0))
         self.scale.assign(1.0 / flat.std(0))
 
