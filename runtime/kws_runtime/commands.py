@@ -53,6 +53,11 @@ def train() -> int:
     return _begin("kws_train.main")
 
 
+def scene() -> int:
+    """`kws-scene`"""
+    return _begin("kws_train.scene")
+
+
 def export() -> int:
     """`kws-export`"""
     return _begin("kws_export.main")

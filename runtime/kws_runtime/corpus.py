@@ -22,6 +22,7 @@ LABELS = (BACKGROUND, *WORDS)
 # The task of the literature (Warden, arXiv 1804.03209, section 7): ten words, any other word, and silence.
 TWELVE_LABELS = (UNKNOWN, SILENCE, "down", "go", "left", "no", "off", "on", "right", "stop", "up", "yes")
 LABEL_SETS = {"words": LABELS, "twelve": TWELVE_LABELS}
+PARTS = ("training", "validation", "testing")
 
 VALIDATION_PERCENT = 10.0
 TESTING_PERCENT = 10.0

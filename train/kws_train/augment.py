@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
 from kws_runtime.frontend import SAMPLE_RATE, Frames, Samples
-
-LOUDNESS_FRAME = 160  # 10 ms
+from kws_runtime.levels import LOUDNESS_FRAME
+from kws_runtime.levels import loudness as loudness
 
 
 def speech_bounds(samples: Samples, below_peak_db: float = 30.0, above_floor_db: float = 8.0) -> tuple[int, int]:
@@ -54,13 +54,6 @@ def coloured_noise(rng: np.random.Generator, seconds: float, exponent: float) ->
     spectrum /= np.maximum(np.arange(count // 2 + 1), 20 * seconds) ** (exponent / 2)  # flat below 20 Hz
     noise = np.fft.irfft(spectrum, count)
     return (0.1 * noise / noise.std()).astype(np.float32)
-
-
-def loudness(samples: Samples) -> float:
-    """RMS of the louder half of the 10 ms frames: the level of the sound, whatever the pauses."""
-    count = max(1, len(samples) // LOUDNESS_FRAME)
-    energy = np.square(samples[: count * LOUDNESS_FRAME]).reshape(count, -1).mean(1)
-    return float(np.sqrt(np.sort(energy)[count // 2 :].mean()) + 1e-9)
 
 
 def mask_bands(frames: Frames, rng: np.random.Generator, max_bands: int) -> None:
