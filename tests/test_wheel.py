@@ -52,7 +52,10 @@ def test_it_hears_the_demo(clean: Path, tmp_path: Path) -> None:
     [
         (["kws-train", "gru", "--data", "."], "train"),
         (["kws-data", "mini", "--out", "."], "train"),
+        (["kws-words", "."], "words"),
+        (["kws-scene", "--words", ".", "--out", "a.wav"], "train"),
         (["kws-export", ".", "--int8"], "train"),
+        (["kws-eval", "--data", ".", "--sweep", ".", "--plot", "a.png"], "plot"),
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],
 )

@@ -43,9 +43,19 @@ def data() -> int:
     return _begin("kws_train.download")
 
 
+def words() -> int:
+    """`kws-words`"""
+    return _begin("kws_train.words")
+
+
 def train() -> int:
     """`kws-train`"""
     return _begin("kws_train.main")
+
+
+def scene() -> int:
+    """`kws-scene`"""
+    return _begin("kws_train.scene")
 
 
 def export() -> int:

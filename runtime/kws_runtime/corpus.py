@@ -17,7 +17,12 @@ from kws_runtime.errors import DataError
 
 WORDS = ("down", "go", "left", "no", "right", "stop", "up", "yes")
 BACKGROUND = "_background_"
+UNKNOWN, SILENCE = "_unknown_", "_silence_"
 LABELS = (BACKGROUND, *WORDS)
+# The task of the literature (Warden, arXiv 1804.03209, section 7): ten words, any other word, and silence.
+TWELVE_LABELS = (UNKNOWN, SILENCE, "down", "go", "left", "no", "off", "on", "right", "stop", "up", "yes")
+LABEL_SETS = {"words": LABELS, "twelve": TWELVE_LABELS}
+PARTS = ("training", "validation", "testing")
 
 VALIDATION_PERCENT = 10.0
 TESTING_PERCENT = 10.0
@@ -31,6 +36,11 @@ class Clip:
 
     path: Path
     word: str
+
+
+def words_of(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """The labels that are words; the others begin with `_`."""
+    return tuple(label for label in labels if not label.startswith("_"))
 
 
 def part_of(name: str | Path) -> str:

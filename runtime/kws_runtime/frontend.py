@@ -97,7 +97,7 @@ class LogMel(FrontEndConfig):
         return float(np.log(self.floor))
 
     def make_transform(self) -> Transform:
-        return _LogMelTransform(self)
+        return LogMelTransform(self)
 
     def check(self) -> None:
         self._check_sizes(self.sample_rate, self.window, self.hop, self.fft, self.bands)
@@ -186,7 +186,7 @@ def hz_to_mel(hz: float | NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(2595.0 * np.log10(1.0 + np.asarray(hz) / 700.0))
 
 
-class _LogMelTransform:
+class LogMelTransform:
     """Windows of samples (n, window) to log-mel frames (n, bands).
 
     Each FFT bin lies between the centres of two neighbouring triangles, so in two bands. With `rise` its way from
@@ -197,7 +197,7 @@ class _LogMelTransform:
 
     def __init__(self, config: LogMel) -> None:
         self._fft, self._floor = config.fft, config.floor
-        self._window = _hann(config.window, config.window)
+        self.window = _hann(config.window, config.window)
         hz = np.arange(config.fft // 2 + 1) * config.sample_rate / config.fft
         low, high = hz_to_mel(config.low_hz), hz_to_mel(config.high_hz)
         place = (hz_to_mel(hz) - low) / (high - low) * (config.bands + 1)
@@ -211,21 +211,33 @@ class _LogMelTransform:
         self._rise = place[inside] - gap
 
     def __call__(self, windows: Samples) -> Frames:
-        spectrum = np.fft.rfft(windows * self._window, self._fft)[:, self._bins]
-        power = spectrum.real**2 + spectrum.imag**2
+        spectrum = np.fft.rfft(windows * self.window, self._fft)[:, self._bins]
+        energy = self._energies(spectrum.real**2 + spectrum.imag**2)
+        return np.log(energy + self._floor).astype(np.float32)
+
+    def _energies(self, power: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Power of the bins that lie in bands (n, bins) to the energy of the bands (n, bands)."""
         whole = np.add.reduceat(power, self._gap_starts, axis=1)
         rising = np.add.reduceat(power * self._rise, self._gap_starts, axis=1)
-        energy = rising[:, :-1] + (whole - rising)[:, 1:]
-        return np.log(energy + self._floor).astype(np.float32)
+        return np.asarray(rising[:, :-1] + (whole - rising)[:, 1:])
+
+    def matrix(self) -> NDArray[np.float64]:
+        """The same as a matrix (fft / 2 + 1, bands): power of all bins times it is the energy of the bands."""
+        weights = np.zeros((self._fft // 2 + 1, len(self._gap_starts) - 1))
+        weights[self._bins] = self._energies(np.eye(len(self._rise)))
+        return weights
 
 
 class FrontEnd:
     """A front end of any kind on a stream: takes any number of samples and returns the frames they complete."""
 
-    def __init__(self, config: FrontEndConfig | None = None) -> None:
-        """Log-mel by default. Raises ModelError for bands that no FFT bin falls into."""
+    def __init__(self, config: FrontEndConfig | None = None, transform: Transform | None = None) -> None:
+        """Log-mel by default; `transform` stands in for the configuration's own, where a faster one will do.
+
+        Raises ModelError for bands that no FFT bin falls into.
+        """
         self.config = config or LogMel()
-        self._transform = self.config.make_transform()
+        self._transform = transform or self.config.make_transform()
         self.reset()
 
     def reset(self) -> None:

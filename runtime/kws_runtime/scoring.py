@@ -14,6 +14,8 @@ from kws_runtime.errors import DataError
 
 HIT_AFTER_END_S = 1.0  # MLPerf Tiny's streaming wakeword rule
 ONE_BURST_S = 1.0  # a false accept this soon after a counted one belongs to it
+ENDURANCE_SECONDS = 1800.0  # a scene as long as this is asked whether it ends as well as it began
+ENDURANCE_END_SECONDS = 600.0  # by its first and its last ten minutes
 Z_95 = 1.959964  # two-sided 95 % of the normal distribution
 
 
@@ -52,10 +54,17 @@ class SceneScore:
     """How a scene was heard."""
 
     seconds: float
-    words: int
-    hits: int
+    heard: tuple[tuple[float, bool], ...]  # of each word: its start, and whether it was hit
     false_accepts: int
     delays: tuple[float, ...]  # of the hits: event time minus the word's end
+
+    @property
+    def words(self) -> int:
+        return len(self.heard)
+
+    @property
+    def hits(self) -> int:
+        return len(self.delays)
 
     @property
     def frr(self) -> float:
@@ -83,21 +92,37 @@ class SceneScore:
             ranked = sorted(self.delays)
             figures["delay_p50"] = round(ranked[len(ranked) // 2], 3)
             figures["delay_p95"] = round(ranked[min(len(ranked) - 1, int(0.95 * len(ranked)))], 3)
-        return figures
+        return figures | self._endurance()
+
+    def _endurance(self) -> dict[str, Any]:
+        """FRR of the first and of the last ten minutes of a long scene, by where the words start. It holds where
+        the last is not above the interval of the first."""
+        first = [hit for start, hit in self.heard if start < ENDURANCE_END_SECONDS]
+        last = [hit for start, hit in self.heard if start >= self.seconds - ENDURANCE_END_SECONDS]
+        if self.seconds < ENDURANCE_SECONDS or not first or not last:
+            return {}
+        figures: dict[str, Any] = {
+            name: share_figure(hits.count(False), len(hits), "words")
+            for name, hits in (("frr_first", first), ("frr_last", last))
+        }
+        return figures | {"frr_holds": figures["frr_last"]["share"] <= figures["frr_first"]["interval"][1]}
 
 
 def score_scene(events: Sequence[Event], truth: Truth) -> SceneScore:
     """Count. An event between a word's start and 1 s after its end, of its label, hits it (one that has no hit
     yet, where two overlap); a further one is neither hit nor false accept; every other event is a false accept,
     unless one was counted at most 1 s before."""
+    by_label: dict[str, list[tuple[int, Word]]] = {}
+    for number, word in enumerate(truth.words):
+        by_label.setdefault(word.label, []).append((number, word))
     hit: dict[int, float] = {}
     false_accepts = 0
     last_counted = -math.inf
     for event in sorted(events, key=lambda event: event.time):
         fitting = [
             number
-            for number, word in enumerate(truth.words)
-            if word.label == event.label and word.start <= event.time <= word.end + HIT_AFTER_END_S
+            for number, word in by_label.get(event.label, ())
+            if word.start <= event.time <= word.end + HIT_AFTER_END_S
         ]
         unheard = [number for number in fitting if number not in hit]
         if unheard:
@@ -105,7 +130,14 @@ def score_scene(events: Sequence[Event], truth: Truth) -> SceneScore:
         elif not fitting and event.time - last_counted > ONE_BURST_S:
             false_accepts += 1
             last_counted = event.time
-    return SceneScore(truth.seconds, len(truth.words), len(hit), false_accepts, tuple(hit.values()))
+    heard = tuple((word.start, number in hit) for number, word in enumerate(truth.words))
+    return SceneScore(truth.seconds, heard, false_accepts, tuple(hit.values()))
+
+
+def share_figure(count: int, total: int, of: str) -> dict[str, Any]:
+    """A share with its 95 % interval, and of how many of what (`of`, the name of the last key)."""
+    low, high = wilson_interval(count, total)
+    return {"share": round(count / total, 4), "interval": [round(low, 4), round(high, 4)], of: total}
 
 
 def wilson_interval(count: int, total: int) -> tuple[float, float]:

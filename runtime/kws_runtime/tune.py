@@ -1,7 +1,7 @@
 """`kws-tune`: the operating point, stored in the model file.
 
-One threshold for all words: the lowest on a grid of 0.005 at which no noise recording gives more false accepts
-an hour than its budget. A budget that allows less than one event in the recording's length allows none.
+One threshold for all words: the lowest on a grid of 0.005 (finer near 1) from which on no noise recording gives more
+false accepts an hour than its budget. A budget that allows less than one event in the recording's length allows none.
 """
 
 from __future__ import annotations
@@ -13,25 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kws_runtime.audio import read_wav
 from kws_runtime.cli import command_parser, native_chatter_shut, run_command
-from kws_runtime.detector import Detector, events_in
+from kws_runtime.det import THRESHOLDS, false_accepts, hear, lowest_place, with_threshold
 from kws_runtime.errors import DataError
-from kws_runtime.frontend import SAMPLE_RATE, Samples
 from kws_runtime.interpreter import INTERPRETERS
 from kws_runtime.listener import Listener
-from kws_runtime.modelfile import Detection, read_model, write_model
-from kws_runtime.scoring import Truth, score_scene
+from kws_runtime.modelfile import read_model, write_model
 
 EXAMPLES = """\
   kws-tune MODEL --noise reading.wav=5 ambience.wav=0.5    at most 5 false accepts an hour of reading,
                                                            half a one an hour of ambience
 A noise recording holds none of the words; what is heard in it is a false accept."""
-
-GRID = 0.005
-PIECE_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -53,44 +46,18 @@ def _budget(text: str) -> Budget:
     return budget
 
 
-def smoothed_stream(listener: Listener, samples: Samples) -> NDArray[np.float32]:
-    """Smoothed posteriors (steps, labels) of a whole recording; the listener begins anew."""
-    listener.reset()
-    detector = Detector(listener.info.labels, listener.info.detection)
-    size = PIECE_SECONDS * SAMPLE_RATE
-    pieces = [listener.posteriors(samples[at : at + size]) for at in range(0, len(samples), size)]
-    rows = [detector.smooth(row) for piece in pieces for row in piece]
-    return np.array(rows, np.float32).reshape(-1, len(listener.info.labels))
-
-
-def with_threshold(detection: Detection, threshold: float) -> Detection:
-    """The same detection with one threshold for all words."""
-    return dataclasses.replace(detection, thresholds=dict.fromkeys(detection.thresholds, threshold))
-
-
 def lowest_threshold(listener: Listener, budgets: list[Budget]) -> tuple[float, list[int]]:
-    """The lowest threshold of the grid that keeps every budget, and the false accepts in each recording.
+    """The lowest threshold from which on every budget is kept, and the false accepts in each recording there.
 
-    Raises DataError where even the highest does not.
+    Raises DataError where even the highest does not keep them.
     """
-    streams = []
-    for budget in budgets:
-        samples = read_wav(budget.wav)
-        smoothed = smoothed_stream(listener, samples)
-        times = np.array([listener.info.step_end(step) for step in range(len(smoothed))])
-        streams.append((budget, Truth(budget.wav.stem, len(samples) / SAMPLE_RATE, ()), smoothed, times))
-    for place in range(1, round(1 / GRID)):
-        threshold = round(place * GRID, 6)
-        detection = with_threshold(listener.info.detection, threshold)
-        counts = []
-        for budget, truth, smoothed, times in streams:
-            events = events_in(smoothed, times, listener.info.labels, detection)
-            counts.append(score_scene(events, truth).false_accepts)
-            if counts[-1] > budget.fa_per_hour * truth.seconds / 3600:
-                break
-        else:
-            return threshold, counts
-    raise DataError(f"no threshold keeps the budgets; do the recordings hold the words? ({budgets[0].wav}, ...)")
+    recordings = [hear(listener, budget.wav) for budget in budgets]
+    counts = false_accepts(recordings, listener.info)
+    hours = np.array([recording.truth.seconds / 3600 for recording in recordings])
+    place = lowest_place(counts, hours * [budget.fa_per_hour for budget in budgets])
+    if place is None:
+        raise DataError(f"no threshold keeps the budgets; do the recordings hold the words? ({budgets[0].wav}, ...)")
+    return THRESHOLDS[place], counts[place].tolist()
 
 
 def _tune(args: argparse.Namespace) -> None:

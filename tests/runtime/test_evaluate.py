@@ -11,9 +11,9 @@ import pytest
 import soundfile
 
 from kws_runtime import Listener, read_model
+from kws_runtime.accuracy import Item, accuracies, items_in, word_scores
 from kws_runtime.audio import read_wav
 from kws_runtime.clips import CLIP_SAMPLES, ITEM_SAMPLES, lay_clip
-from kws_runtime.evaluate import Item, accuracies, items_in, word_scores
 from kws_runtime.listen import DEMO
 from kws_runtime.modelfile import find_model
 from kws_runtime.scoring import read_truth

@@ -70,3 +70,29 @@ def test_the_wilson_interval_is_scipys(number: int, total: int) -> None:
     """Against scipy's binomial test."""
     reference = scipy.stats.binomtest(number, total).proportion_ci(method="wilson")
     assert wilson_interval(number, total) == pytest.approx((reference.low, reference.high), abs=1e-6)
+
+
+def endurance(last_misses: int, seconds: float = HOUR) -> dict[str, object]:
+    """Figures of a scene with 20 words in its first ten minutes, 2 of them missed, and 20 in its last."""
+    starts = [*range(10, 210, 10), *range(3010, 3210, 10)]
+    words = tuple(Word("yes", start, start + 0.5) for start in starts)
+    missed = {10, 20, *starts[20 : 20 + last_misses]}
+    events = [Event(start + 0.6, "yes", 1.0) for start in starts if start not in missed]
+    return score_scene(events, Truth("scene", seconds, words)).to_json()
+
+
+def test_a_long_scene_tells_whether_it_ends_as_well_as_it_began() -> None:
+    """The last ten minutes within the interval of the first, or better."""
+    figures = endurance(last_misses=4)
+    assert figures["frr_first"] == {"share": 0.1, "interval": [0.0279, 0.301], "words": 20}
+    assert figures["frr_last"] == {"share": 0.2, "interval": [0.0807, 0.416], "words": 20}
+    assert figures["frr_holds"] is True
+    assert endurance(last_misses=0)["frr_holds"] is True
+    assert endurance(last_misses=7)["frr_holds"] is False
+
+
+def test_a_short_scene_does_not() -> None:
+    """Under half an hour, or with no words at its end."""
+    short = Truth("scene", 1799.0, (Word("yes", 1.0, 1.5), Word("yes", 1700.0, 1700.5)))
+    assert "frr_first" not in score_scene([], short).to_json()
+    assert "frr_first" not in endurance(last_misses=0, seconds=2 * HOUR)

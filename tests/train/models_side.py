@@ -12,13 +12,16 @@ from tests.export.zoo_side import TINY
 def sizes_and_macs() -> dict[str, dict[str, tuple[int, int, int]]]:
     """Of every preset of every architecture: parameters, multiply-accumulates of a step, and of a second."""
     from kws_train.macs import step_macs, stream_macs
-    from kws_train.models import ARCHITECTURES, build
+    from kws_train.models import build
+    from kws_train.zoo import ARCHITECTURES
 
     found: dict[str, dict[str, tuple[int, int, int]]] = {}
     for name, architecture in ARCHITECTURES.items():
         found[name] = {}
         for size, fields in architecture.sizes.items():
             model = build(name, **fields)
+            assert model.config.features == architecture.frontend.features
+            assert model.config.stride == architecture.stride
             found[name][size] = (model.count_params(), step_macs(model), stream_macs(model))
     return found
 
@@ -32,7 +35,7 @@ def learn_a_little(architecture: str) -> dict[str, Any]:
     """Losses of three rounds over one batch, the figures on it, and whether moving statistics moved."""
     import keras
 
-    from kws_train.batches import Batch
+    from kws_train.batches import Batch, Plan
     from kws_train.loop import Schedule, Trainer
     from kws_train.models import build
 
@@ -43,7 +46,7 @@ def learn_a_little(architecture: str) -> dict[str, Any]:
     labels = rng.integers(0, c.labels, (4, steps)).astype(np.int8)
     frames = rng.normal(0, 1, (4, steps * c.stride, c.features)).astype(np.float32)
     batch = Batch(frames, labels, np.ones(labels.shape, np.float32), np.ones(4, np.bool_))
-    trainer = Trainer(model, Schedule(epochs=1, steps_an_epoch=60, learning_rate=0.02))
+    trainer = Trainer(model, Schedule(epochs=1, steps_an_epoch=60, learning_rate=0.02), Plan())
     moving = [variable for variable in model.variables if "moving_mean" in variable.path]
     losses = [trainer.train_epoch([batch] * 20, _NoProgress()) for _ in range(3)]
     return {
@@ -57,8 +60,9 @@ def everything() -> tuple[dict[str, Any], dict[str, Any], list[float]]:
     """Sizes and MACs; what a little learning gives for every architecture; losses of a sigmoid's step."""
     import tensorflow as tf
 
-    from kws_train.models import ARCHITECTURES, build
+    from kws_train.models import build
     from kws_train.objective import step_losses
+    from kws_train.zoo import ARCHITECTURES
 
     learned = {name: learn_a_little(name) for name in ARCHITECTURES}
     model = build("gru", **TINY["gru"], labels=3, activation="sigmoid")

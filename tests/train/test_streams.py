@@ -8,13 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kws_runtime.corpus import LABELS, WORDS
+from kws_runtime.corpus import LABELS, SILENCE, TWELVE_LABELS, UNKNOWN, WORDS, words_of
 from kws_runtime.errors import DataError
 from kws_runtime.frontend import log_mel
-from kws_train.augment import change_speed, coloured_noise, room, speech_bounds, tilt
+from kws_train.augment import change_speed, coloured_noise, reverberate, speech_bounds, tilt
 from kws_train.batches import Batches, Plan, make_epoch
 from kws_train.data import Material, load_material
-from kws_train.streams import Recipe, Stream
+from kws_train.recipe import Recipe
+from kws_train.rooms import room_responses
+from kws_train.sounds import Sounds
+from kws_train.store import Store
+from kws_train.streams import Clips, Stream
 from tests.conftest import tone
 
 PLAIN = Recipe(
@@ -24,18 +28,17 @@ PLAIN = Recipe(
 
 
 @pytest.fixture(scope="module")
-def material(corpus: Path) -> Material:
-    return load_material(corpus, "training")
+def sounds(corpus: Path) -> Sounds:
+    return Sounds(load_material(corpus, "training"), WORDS, 0, rooms=3)
 
 
-def stream(material: Material, recipe: Recipe, seed: int = 0) -> Stream:
-    rng = np.random.default_rng(seed)
-    return Stream(material, recipe, rng, [coloured_noise(rng, 1.0, 0.0)])
+def stream(sounds: Sounds, recipe: Recipe, seed: int = 0, labels: tuple[str, ...] = LABELS) -> Stream:
+    return Stream(sounds, labels, recipe, np.random.default_rng(seed))
 
 
-def test_a_word_is_to_be_named_for_300_ms_from_its_end(material: Material) -> None:
+def test_a_word_is_to_be_named_for_300_ms_from_its_end(sounds: Sounds) -> None:
     """Its second half has no weight; before that all is background."""
-    chunk = stream(material, PLAIN).take(17_000)  # a clip with its tone from 0.3 to 0.7 s, and the start of another
+    chunk = stream(sounds, PLAIN).take(17_000)  # a clip with its tone from 0.3 to 0.7 s, and the start of another
     named = np.flatnonzero(chunk.labels)
     assert named[0] / 16_000 == pytest.approx(0.7, abs=0.02)
     assert len(named) == round(0.3 * 16_000)
@@ -45,42 +48,117 @@ def test_a_word_is_to_be_named_for_300_ms_from_its_end(material: Material) -> No
     assert without[-1] + 1 == named[0]
 
 
-def test_a_target_reaches_into_the_next_item_and_the_next_chunk(material: Material) -> None:
+def test_a_target_reaches_into_the_next_item_and_the_next_chunk(sounds: Sounds) -> None:
     """Taken in pieces, the stream and its targets are the same."""
     recipe = dataclasses.replace(PLAIN, trim_s=0.3)
-    whole = stream(material, recipe).take(100_000)
-    other = stream(material, recipe)
+    whole = stream(sounds, recipe).take(100_000)
+    other = stream(sounds, recipe)
     pieces = [other.take(size) for size in (17_000, 23_000, 60_000)]
     for name in ("samples", "labels", "weights"):
         np.testing.assert_array_equal(np.concatenate([getattr(p, name) for p in pieces]), getattr(whole, name))
     assert (whole.labels[17_000 - 50 : 17_000 + 50] > 0).any() or (whole.labels > 0).sum() > 10_000
 
 
-def test_a_word_that_is_cut_off_is_background(material: Material) -> None:
+def test_a_word_that_is_cut_off_is_background(sounds: Sounds) -> None:
     """Half a word names nothing."""
-    assert not stream(material, dataclasses.replace(PLAIN, cut_share=1.0)).take(200_000).labels.any()
+    assert not stream(sounds, dataclasses.replace(PLAIN, cut_share=1.0)).take(200_000).labels.any()
 
 
-def test_speech_and_other_words_are_background(material: Material) -> None:
+def test_speech_and_other_words_are_background(sounds: Sounds) -> None:
     """Nothing to be named."""
     for changes in (
         {"word_share": 0.0, "other_share": 1.0},
         {"word_share": 0.0, "other_share": 0.0, "speech_share": 1.0},
     ):
-        assert not stream(material, dataclasses.replace(PLAIN, **changes)).take(100_000).labels.any()
+        assert not stream(sounds, dataclasses.replace(PLAIN, **changes)).take(100_000).labels.any()
 
 
-def test_all_words_come_equally_often(material: Material) -> None:
+def test_all_words_come_equally_often(sounds: Sounds) -> None:
     """Whatever the number of their clips (go is rare)."""
-    labels = np.concatenate([stream(material, PLAIN, seed).take(160_000).labels for seed in range(20)])
+    labels = np.concatenate([stream(sounds, PLAIN, seed).take(160_000).labels for seed in range(20)])
     counts = np.bincount(labels, minlength=len(LABELS))[1:]
     assert counts.min() > 0.4 * counts.mean()
     assert len(counts) == len(WORDS)
 
 
-def test_a_stream_stays_within_full_scale_and_finite(material: Material) -> None:
+def test_noise_and_quiet_are_silence_where_the_labels_have_it(corpus: Path) -> None:
+    """Of the literature's twelve labels; speech and other words are unknown."""
+    words = words_of(TWELVE_LABELS)
+    material = load_material(corpus, "training")
+    for word in ("on", "off"):
+        material.words[word] = material.words["up"]
+    sounds = Sounds(material, words, 0, rooms=0)
+    silence, unknown = TWELVE_LABELS.index(SILENCE), TWELVE_LABELS.index(UNKNOWN)
+    for changes, label in (
+        ({"word_share": 0.0, "other_share": 0.0, "speech_share": 0.0, "snippet_share": 0.0}, silence),
+        ({"word_share": 0.0, "other_share": 1.0}, unknown),
+    ):
+        source = stream(sounds, dataclasses.replace(PLAIN, **changes), labels=TWELVE_LABELS)
+        assert set(source.take(100_000).labels) == {label}
+
+
+def test_noise_alone_comes_at_any_level(sounds: Sounds) -> None:
+    """From hardly to be heard to loud, and names nothing."""
+    recipe = dataclasses.replace(
+        PLAIN, word_share=0.0, other_share=0.0, speech_share=0.0, snippet_share=0.0, noise_share=1.0
+    )
+    chunk = stream(sounds, recipe).take(120 * 16_000)
+    levels = 20 * np.log10(chunk.samples.reshape(-1, 8_000).std(1))
+    assert levels.min() < -45.0
+    assert levels.max() > -25.0
+    assert not chunk.labels.any()
+
+
+def test_a_clip_is_named_by_its_last_steps_only(sounds: Sounds) -> None:
+    """One item in each; about seven in ten are words."""
+    clips = Clips(sounds, LABELS, dataclasses.replace(Recipe(), cut_share=0.0), np.random.default_rng(0))
+    chunks = [clips.take(16_192) for _ in range(200)]
+    for chunk in chunks:
+        assert len(set(chunk.labels)) == 1
+        assert np.flatnonzero(chunk.weights)[0] == 16_192 - round(0.12 * 16_000)
+        assert np.abs(chunk.samples).max() <= 1.0
+    assert 0.6 < np.mean([chunk.labels[0] > 0 for chunk in chunks]) < 0.8
+
+
+def test_clips_begin_anew_each_time(sounds: Sounds) -> None:
+    """No sample of the clip before is in the frames of the next, and each has a fresh state."""
+    plan = Plan(streams=3, chunks=2, chunk_frames=50, clips=True, masks=False)
+    for batch in make_epoch(sounds, Recipe(), plan, 0, range(3)):
+        assert batch.fresh.all()
+        assert batch.frames.shape == (3, 50, 40)
+        assert batch.weights[:, -3:].all()
+        assert not batch.weights[:, :-3].any()
+
+
+def test_stored_batches_are_the_ones_that_were_made(sounds: Sounds, tmp_path: Path) -> None:
+    """Another run reads them; what is not there is made."""
+    plan = Plan(streams=2, chunks=2, chunk_frames=40)
+    expected = [batch for epoch in range(3) for batch in make_epoch(sounds, Recipe(), plan, epoch, range(2))]
+    for epochs in (2, 3):
+        store = Store(tmp_path, "data", Recipe(), plan)
+        assert [store.has(epoch) for epoch in range(3)] == [epochs == 3, epochs == 3, False]
+        with Batches(sounds, Recipe(), plan, range(epochs), 1, store) as batches:
+            found = [batch for _ in range(epochs) for batch in batches.epoch()]
+        for batch, wanted in zip(found, expected, strict=False):
+            np.testing.assert_array_equal(batch.frames, wanted.frames)
+            np.testing.assert_array_equal(batch.labels, wanted.labels)
+    assert not Store(tmp_path, "other data", Recipe(), plan).has(0)
+
+
+def test_a_damaged_batch_is_named(sounds: Sounds, tmp_path: Path) -> None:
+    """And never learned from."""
+    plan = Plan(streams=1, chunks=1, chunk_frames=40)
+    store = Store(tmp_path, "data", Recipe(), plan)
+    store.write(0, 0, next(make_epoch(sounds, Recipe(), plan, 0, range(1))))
+    (path,) = tmp_path.glob("*/*.npz")
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(DataError, match=path.name):
+        store.read(0, 0)
+
+
+def test_a_stream_stays_within_full_scale_and_finite(sounds: Sounds) -> None:
     """With everything that the recipe does."""
-    samples = stream(material, Recipe()).take(60 * 16_000).samples
+    samples = stream(sounds, Recipe()).take(60 * 16_000).samples
     assert np.isfinite(samples).all()
     assert np.abs(samples).max() <= 1.0
     assert samples.std() > 0.01
@@ -89,36 +167,34 @@ def test_a_stream_stays_within_full_scale_and_finite(material: Material) -> None
 def test_without_words_there_is_no_stream() -> None:
     """It says which are missing."""
     with pytest.raises(DataError, match="down"):
-        stream(Material(words={}, others={}), Recipe())
+        Sounds(Material(words={}, others={}), WORDS, 0)
 
 
-def test_batches_do_not_depend_on_the_number_of_workers(material: Material) -> None:
+def test_batches_do_not_depend_on_the_number_of_workers(sounds: Sounds) -> None:
     """So an interrupted run sees the same batches on another machine."""
     plan = Plan(streams=4, chunks=2, chunk_frames=40, seed=7)
-    expected = list(make_epoch(material, Recipe(), plan, 3, range(4)))
+    expected = list(make_epoch(sounds, Recipe(), plan, 3, range(4)))
     for workers in (1, 3):
-        with Batches(material, Recipe(), plan, range(3, 4), workers) as batches:
+        with Batches(sounds, Recipe(), plan, range(3, 4), workers) as batches:
             for batch, wanted in zip(batches.epoch(), expected, strict=True):
                 for name in ("frames", "labels", "weights", "fresh"):
                     np.testing.assert_array_equal(getattr(batch, name), getattr(wanted, name))
 
 
-def test_epochs_differ_and_streams_differ(material: Material) -> None:
+def test_epochs_differ_and_streams_differ(sounds: Sounds) -> None:
     """Endless is not repeated."""
     plan = Plan(streams=2, chunks=1, chunk_frames=40)
-    first, second = (next(make_epoch(material, Recipe(), plan, epoch, range(2))) for epoch in (0, 1))
+    first, second = (next(make_epoch(sounds, Recipe(), plan, epoch, range(2))) for epoch in (0, 1))
     assert not np.array_equal(first.frames, second.frames)
     assert not np.array_equal(first.frames[0], first.frames[1])
 
 
-def test_a_batch_holds_the_frames_of_the_stream_and_the_target_of_each_steps_last_sample(material: Material) -> None:
+def test_a_batch_holds_the_frames_of_the_stream_and_the_target_of_each_steps_last_sample(sounds: Sounds) -> None:
     """Step j ends with sample 640 j + 831; chunks follow each other without a seam."""
     plan = Plan(streams=1, chunks=3, chunk_frames=40, seed=5, masks=False)
-    batches = list(make_epoch(material, PLAIN, plan, 0, range(1)))
+    batches = list(make_epoch(sounds, PLAIN, plan, 0, range(1)))
     rng = np.random.default_rng([5, 0, 0])
-    from kws_train.streams import coloured_noises
-
-    chunk = Stream(material, PLAIN, rng, coloured_noises(5))
+    chunk = Stream(sounds, LABELS, PLAIN, rng)
     pieces = []
     for number in range(3):
         pieces.append(chunk.take(40 * 320 + (192 if number == 0 else 0)))
@@ -126,7 +202,8 @@ def test_a_batch_holds_the_frames_of_the_stream_and_the_target_of_each_steps_las
             rng.random()  # whether the state is zeroed
     samples = np.concatenate([piece.samples for piece in pieces])
     labels = np.concatenate([piece.labels for piece in pieces])
-    np.testing.assert_array_equal(np.concatenate([batch.frames[0] for batch in batches]), log_mel(samples))
+    frames = np.concatenate([batch.frames[0] for batch in batches])
+    np.testing.assert_allclose(frames, log_mel(samples), atol=1e-4)
     np.testing.assert_array_equal(np.concatenate([batch.labels[0] for batch in batches]), labels[831::640])
     assert batches[0].fresh[0]
 
@@ -143,8 +220,11 @@ def test_augmentations_do_what_they_say() -> None:
     sound, rng = tone(500.0).astype(np.float32), np.random.default_rng(0)
     assert len(change_speed(sound, 2.0)) == len(sound) // 2
     assert np.abs(tilt(sound, 0.5)).max() > np.abs(sound).max()
-    ringing = room(sound, rng, 0.5)
-    after = slice(int(0.75 * 16_000), int(0.85 * 16_000))
-    assert ringing[after].std() > 3 * sound[after].std()
+    after = slice(int(0.72 * 16_000), int(0.76 * 16_000))
+    for response in room_responses(rng, 5):
+        assert np.abs(response[:3]).max() == 1.0, "it begins with the direct sound"
+        ringing = reverberate(sound, response)
+        assert len(ringing) == len(sound)
+        assert ringing[after].std() > 3 * sound[after].std()
     spectrum = np.abs(np.fft.rfft(coloured_noise(rng, 1.0, 2.0)))
     assert spectrum[20:100].mean() > 10 * spectrum[2000:].mean()

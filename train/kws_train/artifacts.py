@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kws_runtime.clips import BACKGROUND_THRESHOLD, lay_clip
-from kws_runtime.corpus import LABELS
+from kws_runtime.corpus import words_of
 from kws_runtime.detector import moving_mean
-from kws_runtime.frontend import log_mel
+from kws_runtime.frontend import frames_of
 from kws_runtime.step import softmax
 from kws_train.augment import to_float
-from kws_train.batches import FRAMES_PER_STEP, Batch, Plan, make_epoch
+from kws_train.batches import Batch, Plan, make_epoch
 from kws_train.data import Material
 from kws_train.loop import Trainer
 from kws_train.plots import plot_confusion, plot_learning
+from kws_train.recipe import Recipe
 from kws_train.rundir import RunDir
-from kws_train.streams import Recipe
+from kws_train.sounds import Sounds
 
 CALIBRATION_CHUNKS = 90  # of 4 s: 6 minutes of the training part
 AGREEMENT_CHUNKS = 300  # 20 minutes of the validation part
@@ -27,44 +29,50 @@ CLIPS_AT_ONCE = 64
 SMOOTHING_STEPS = 3
 
 
-def one_stream(material: Material, recipe: Recipe, seed: int, chunks: int) -> NDArray[np.float32]:
-    """Features (frames, bands) of one stream of `chunks` chunks, without masks."""
-    plan = Plan(streams=1, chunks=chunks, seed=seed, masks=False)
-    return np.concatenate([batch.frames[0] for batch in make_epoch(material, recipe, plan, 0, range(1))])
+def one_stream(sounds: Sounds, recipe: Recipe, plan: Plan, seed: int, chunks: int) -> NDArray[np.float32]:
+    """Features (frames, features) of one stream of `chunks` chunks, without masks."""
+    plan = dataclasses.replace(plan, streams=1, chunks=chunks, seed=seed, masks=False)
+    return np.concatenate([batch.frames[0] for batch in make_epoch(sounds, recipe, plan, 0, range(1))])
 
 
-def confusion(trainer: Trainer, material: Material) -> NDArray[np.int64]:
-    """Counts (truth, answer) over isolated clips; the state is new before each; the answer is the label whose
-    mean posterior of three steps comes highest, background where no word's reaches one half."""
+def confusion(trainer: Trainer, material: Material, plan: Plan) -> NDArray[np.int64]:
+    """Counts (truth, answer) over isolated clips; the state is new before each; the answer is the word whose mean
+    posterior of three steps comes highest, the first label where no word's reaches one half."""
     rng = np.random.default_rng(0)
-    clips = [(LABELS.index(word), clip) for word, clips in sorted(material.words.items()) for clip in clips]
+    labels, stride = plan.labels, plan.stride
+    words = [labels.index(word) for word in words_of(labels)]
+    clips = [(labels.index(word), clip) for word, clips in sorted(material.words.items()) for clip in clips]
     clips += [(0, clip) for _, clips in sorted(material.others.items()) for clip in clips]
-    counts = np.zeros((len(LABELS), len(LABELS)), np.int64)
+    counts = np.zeros((len(labels), len(labels)), np.int64)
     for first in range(0, len(clips), CLIPS_AT_ONCE):
         truths, recordings = zip(*clips[first : first + CLIPS_AT_ONCE], strict=True)
-        frames = np.stack([log_mel(lay_clip(to_float(recording), rng)) for recording in recordings])
-        frames = frames[:, : len(frames[0]) // FRAMES_PER_STEP * FRAMES_PER_STEP]
-        steps = (len(frames), frames.shape[1] // FRAMES_PER_STEP)
+        frames = np.stack([frames_of(lay_clip(to_float(recording), rng), plan.frontend) for recording in recordings])
+        frames = frames[:, : len(frames[0]) // stride * stride]
+        steps = (len(frames), frames.shape[1] // stride)
         batch = Batch(frames, np.zeros(steps, np.int8), np.ones(steps, np.float32), np.ones(len(frames), np.bool_))
         logits, _, _ = trainer.follow([batch])
-        posteriors = softmax(logits.reshape(len(frames), -1, len(LABELS)))
-        scores = moving_mean(posteriors, SMOOTHING_STEPS).max(1)[:, 1:]
-        answers = np.where(scores.max(1) >= BACKGROUND_THRESHOLD, scores.argmax(1) + 1, 0)
+        posteriors = softmax(logits.reshape(len(frames), -1, len(labels)))
+        scores = moving_mean(posteriors, SMOOTHING_STEPS).max(1)[:, words]
+        answers = np.where(scores.max(1) >= BACKGROUND_THRESHOLD, np.array(words)[scores.argmax(1)], 0)
         np.add.at(counts, (np.array(truths), answers), 1)
     return counts
 
 
-def finish(trainer: Trainer, training: Material, validation: Material, recipe: Recipe, run: RunDir) -> dict[str, Any]:
-    """Write features and plots of a finished run; return its figures."""
-    run.write_arrays("calibration.npz", {"frames": one_stream(training, recipe, CALIBRATION_SEED, CALIBRATION_CHUNKS)})
-    run.write_arrays("agreement.npz", {"frames": one_stream(validation, recipe, AGREEMENT_SEED, AGREEMENT_CHUNKS)})
+def finish(
+    trainer: Trainer, training: Sounds, validation: Sounds, recipe: Recipe, plan: Plan, run: RunDir
+) -> dict[str, Any]:
+    """Write features and plots of a finished run; return its figures. `plan` is of streams."""
+    calibration = one_stream(training, recipe, plan, CALIBRATION_SEED, CALIBRATION_CHUNKS)
+    agreement = one_stream(validation, recipe, plan, AGREEMENT_SEED, AGREEMENT_CHUNKS)
+    run.write_arrays("calibration.npz", {"frames": calibration})
+    run.write_arrays("agreement.npz", {"frames": agreement})
     history = run.history()
     name = run.path.name
     plot_learning(history, f"{name}: learning", run.path / "learning.png")
-    counts = confusion(trainer, validation)
-    words = counts[1:]
-    accuracy = float(np.trace(words[:, 1:]) / max(1, words.sum()))
-    plot_confusion(counts, list(LABELS), f"{name}: validation clips (%)", run.path / "confusion.png")
+    counts = confusion(trainer, validation.material, plan)
+    words = [plan.labels.index(word) for word in words_of(plan.labels)]
+    accuracy = float(np.trace(counts[np.ix_(words, words)]) / max(1, counts[words].sum()))
+    plot_confusion(counts, list(plan.labels), f"{name}: validation clips (%)", run.path / "confusion.png")
     best = min(history, key=lambda row: row["val_loss"])
     return {
         "epochs": len(history),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve
+from scipy.fft import irfft, next_fast_len, rfft
 
 from kws_runtime.frontend import SAMPLE_RATE, Frames, Samples
-
-LOUDNESS_FRAME = 160  # 10 ms
+from kws_runtime.levels import LOUDNESS_FRAME
+from kws_runtime.levels import loudness as loudness
 
 
 def speech_bounds(samples: Samples, below_peak_db: float = 30.0, above_floor_db: float = 8.0) -> tuple[int, int]:
@@ -40,13 +40,11 @@ def tilt(samples: Samples, slope: float) -> Samples:
     return tilted
 
 
-def room(samples: Samples, rng: np.random.Generator, decay_s: float) -> Samples:
-    """Reverberate with noise that falls by 60 dB in `decay_s`; the direct sound comes first."""
-    length = int(decay_s * SAMPLE_RATE)
-    response = rng.standard_normal(length) * 10 ** (-3 * np.arange(length) / length)
-    response *= rng.uniform(0.2, 0.8) / np.sqrt(np.square(response).sum())
-    response[0] = 1.0
-    return fftconvolve(samples, response)[: len(samples)].astype(np.float32)
+def reverberate(samples: Samples, response: Samples) -> Samples:
+    """What a room makes of a sound: its convolution with the room's response, cut to its length."""
+    count = len(samples) + len(response) - 1
+    size = next_fast_len(count, real=True)
+    return np.asarray(irfft(rfft(samples, size) * rfft(response, size), size)[: len(samples)])
 
 
 def coloured_noise(rng: np.random.Generator, seconds: float, exponent: float) -> Samples:
@@ -56,13 +54,6 @@ def coloured_noise(rng: np.random.Generator, seconds: float, exponent: float) ->
     spectrum /= np.maximum(np.arange(count // 2 + 1), 20 * seconds) ** (exponent / 2)  # flat below 20 Hz
     noise = np.fft.irfft(spectrum, count)
     return (0.1 * noise / noise.std()).astype(np.float32)
-
-
-def loudness(samples: Samples) -> float:
-    """RMS of the louder half of the 10 ms frames: the level of the sound, whatever the pauses."""
-    count = max(1, len(samples) // LOUDNESS_FRAME)
-    energy = np.square(samples[: count * LOUDNESS_FRAME]).reshape(count, -1).mean(1)
-    return float(np.sqrt(np.sort(energy)[count // 2 :].mean()) + 1e-9)
 
 
 def mask_bands(frames: Frames, rng: np.random.Generator, max_bands: int) -> None:

@@ -9,21 +9,33 @@ from __future__ import annotations
 import multiprocessing
 import queue
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kws_runtime.corpus import LABELS
 from kws_runtime.errors import DataError
-from kws_runtime.frontend import FrontEnd, LogMel, Samples
+from kws_runtime.frontend import FrontEndConfig, LogMel
 from kws_train.augment import mask_bands, mask_time
-from kws_train.data import Material
-from kws_train.streams import Recipe, Stream, coloured_noises
+from kws_train.features import training_front_end
+from kws_train.recipe import Recipe
+from kws_train.sounds import Sounds
+from kws_train.streams import Clips, Source, Stream
 
-FRAMES_PER_STEP = 2
 AHEAD = 4  # batches that a worker may be ahead
+
+
+class Store(Protocol):
+    """Where whole epochs of batches can be kept."""
+
+    def has(self, epoch: int) -> bool: ...
+
+    def read(self, epoch: int, number: int) -> Batch: ...
+
+    def write(self, epoch: int, number: int, batch: Batch) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -41,50 +53,55 @@ class Plan:
     """How many streams, how they are cut, and where their randomness comes from."""
 
     streams: int = 64
-    chunk_frames: int = 200  # 4 s
+    chunk_frames: int = 200  # 4 s of log-mel
     chunks: int = 200  # an epoch: 13 minutes of each stream
     fresh_share: float = 0.02
     seed: int = 0
     masks: bool = True
+    clips: bool = False  # a clip in each chunk, and a new state before it
+    stride: int = 2  # frames a step
+    labels: tuple[str, ...] = LABELS
+    frontend: FrontEndConfig = field(default_factory=LogMel)
 
 
 class StreamFeatures:
     """A stream's features and targets, chunk by chunk."""
 
-    def __init__(
-        self, material: Material, recipe: Recipe, plan: Plan, coloured: list[Samples], epoch: int, index: int
-    ) -> None:
+    def __init__(self, sounds: Sounds, recipe: Recipe, plan: Plan, epoch: int, index: int) -> None:
         self._rng = np.random.default_rng([plan.seed, epoch, index])
-        self._stream = Stream(material, recipe, self._rng, coloured)
-        self._front_end = FrontEnd(LogMel())
+        source = Clips if plan.clips else Stream
+        self._source: Source = source(sounds, plan.labels, recipe, self._rng)
+        self._front_end = training_front_end(plan.frontend)
         self._recipe, self._plan = recipe, plan
-        self._lead = self._front_end.config.window - self._front_end.config.hop
+        self._lead = plan.frontend.window - plan.frontend.hop
         self._first = True
 
     def next_chunk(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], bool]:
-        """Frames (chunk_frames, bands), labels (steps,), weights (steps,), and whether the state is zeroed.
+        """Frames (chunk_frames, features), labels (steps,), weights (steps,), and whether the state is zeroed.
 
-        The first chunk takes `window - hop` samples more, so that every chunk completes the same number of
-        frames; a step's target is that of its last sample.
+        The first chunk, and every clip, takes `window - hop` samples more, so that every chunk completes the same
+        number of frames; a step's target is that of its last sample.
         """
-        plan, recipe, hop = self._plan, self._recipe, self._front_end.config.hop
-        chunk = self._stream.take(plan.chunk_frames * hop + (self._lead if self._first else 0))
+        plan, recipe, hop = self._plan, self._recipe, self._plan.frontend.hop
+        alone = self._first or plan.clips
+        if alone:
+            self._front_end.reset()
+        chunk = self._source.take(plan.chunk_frames * hop + (self._lead if alone else 0))
         frames = self._front_end.process(chunk.samples)
-        step = FRAMES_PER_STEP * hop
-        ends = slice(step + self._lead - 1 if self._first else step - 1, None, step)
+        step = plan.stride * hop
+        ends = slice(step + self._lead - 1 if alone else step - 1, None, step)
         if plan.masks and self._rng.random() < recipe.mask_share:
             mask_bands(frames, self._rng, recipe.mask_bands)
         if plan.masks and self._rng.random() < recipe.mask_share:
             mask_time(frames, self._rng, recipe.mask_frames)
-        fresh = self._first or bool(self._rng.random() < plan.fresh_share)
+        fresh = alone or bool(self._rng.random() < plan.fresh_share)
         self._first = False
         return frames, chunk.labels[ends], chunk.weights[ends], fresh
 
 
-def make_epoch(material: Material, recipe: Recipe, plan: Plan, epoch: int, indices: range) -> Iterator[Batch]:
+def make_epoch(sounds: Sounds, recipe: Recipe, plan: Plan, epoch: int, indices: range) -> Iterator[Batch]:
     """The batches of one epoch, of the streams `indices` only."""
-    coloured = coloured_noises(plan.seed)
-    streams = [StreamFeatures(material, recipe, plan, coloured, epoch, index) for index in indices]
+    streams = [StreamFeatures(sounds, recipe, plan, epoch, index) for index in indices]
     for _ in range(plan.chunks):
         frames, labels, weights, fresh = zip(*(stream.next_chunk() for stream in streams), strict=True)
         yield Batch(np.stack(frames), np.stack(labels), np.stack(weights), np.array(fresh))
@@ -97,13 +114,25 @@ class Batches:
     imported before, as its threads do not survive a fork.
     """
 
-    def __init__(self, material: Material, recipe: Recipe, plan: Plan, epochs: range, workers: int) -> None:
-        self._plan, self._epochs = plan, epochs
+    def __init__(
+        self,
+        sounds: Sounds,
+        recipe: Recipe,
+        plan: Plan,
+        epochs: range,
+        workers: int,
+        store: Store | None = None,
+    ) -> None:
+        """Batches of `epochs`; those that `store` has are read, the others made and put there."""
+        self._plan, self._store = plan, store
+        self._stored = {epoch for epoch in epochs if store and store.has(epoch)}
+        self._epochs = iter(epochs)
+        made = [epoch for epoch in epochs if epoch not in self._stored]
         context = multiprocessing.get_context("fork")
         bounds = np.linspace(0, plan.streams, workers + 1).astype(int)
         self._queues: list[Any] = [context.Queue(AHEAD) for _ in range(workers)]
         self._workers = [
-            context.Process(target=_work, args=(material, recipe, plan, epochs, range(first, last), out), daemon=True)
+            context.Process(target=_work, args=(sounds, recipe, plan, made, range(first, last), out), daemon=True)
             for first, last, out in zip(bounds[:-1], bounds[1:], self._queues, strict=True)
         ]
 
@@ -121,11 +150,18 @@ class Batches:
 
     def epoch(self) -> Iterator[Batch]:
         """The batches of the next epoch."""
-        for _ in range(self._plan.chunks):
-            parts = [self._receive(number) for number in range(len(self._workers))]
-            yield Batch(
+        epoch = next(self._epochs)
+        for number in range(self._plan.chunks):
+            if self._store and epoch in self._stored:
+                yield self._store.read(epoch, number)
+                continue
+            parts = [self._receive(worker) for worker in range(len(self._workers))]
+            batch = Batch(
                 *(np.concatenate([getattr(part, name) for part in parts]) for name in Batch.__dataclass_fields__)
             )
+            if self._store:
+                self._store.write(epoch, number, batch)
+            yield batch
 
     def _receive(self, number: int) -> Batch:
         while True:
@@ -137,10 +173,10 @@ class Batches:
                     raise DataError("a process that makes the training streams has died; is memory short?") from None
 
 
-def _work(material: Material, recipe: Recipe, plan: Plan, epochs: range, indices: range, out: Any) -> None:
+def _work(sounds: Sounds, recipe: Recipe, plan: Plan, epochs: list[int], indices: range, out: Any) -> None:
     try:
         for epoch in epochs:
-            for batch in make_epoch(material, recipe, plan, epoch, indices):
+            for batch in make_epoch(sounds, recipe, plan, epoch, indices):
                 out.put(batch)
     except KeyboardInterrupt:  # the parent says what happened
         return

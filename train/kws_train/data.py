@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from kws_runtime.corpus import LABELS, WORDS, Clip, clips_in, clips_listed
+from kws_runtime.corpus import WORDS, Clip, clips_in, clips_listed
 from kws_runtime.errors import AudioError, DataError
 from kws_runtime.frontend import SAMPLE_RATE
 
@@ -30,7 +30,15 @@ class Material:
     others: dict[str, list[Pcm]]  # other words: background
     speech: list[Pcm] = field(default_factory=list)  # read speech without any of the words
     noise: list[Pcm] = field(default_factory=list)
+    synthetic_words: dict[str, list[Pcm]] = field(default_factory=dict)  # the words again, as machines say them
+    synthetic_others: list[Pcm] = field(default_factory=list)
     names: list[str] = field(default_factory=list)  # every recording used, relative to the data folder
+
+    def groups(self) -> Iterator[list[Pcm]]:
+        """All recordings, by what they are."""
+        for by_word in (self.words, self.others, self.synthetic_words):
+            yield from by_word.values()
+        yield from (self.speech, self.noise, self.synthetic_others)
 
 
 def read_recording(path: Path) -> Pcm:
@@ -73,7 +81,7 @@ def read_all(paths: Iterable[Path], strict: bool, warn: Callable[[str], None] = 
     return found
 
 
-def speech_without_words(folder: Path) -> list[Path]:
+def speech_without_words(folder: Path, words: tuple[str, ...] = WORDS) -> list[Path]:
     """Read speech of `folder` in whose transcript (`transcripts.txt`: name, tab, words) no word is said."""
     transcripts = folder / "transcripts.txt"
     recordings = sorted(folder.rglob("*.wav"))
@@ -81,29 +89,44 @@ def speech_without_words(folder: Path) -> list[Path]:
         raise DataError(f"{transcripts}: missing; without it nobody knows where the words are said")
     said = dict(line.split("\t", 1) for line in transcripts.read_text(encoding="utf-8").splitlines() if "\t" in line)
     words_said = {Path(name).stem: set(text.lower().split()) for name, text in said.items()}
-    return [path for path in recordings if path.stem in words_said and not words_said[path.stem] & set(WORDS)]
+    return [path for path in recordings if path.stem in words_said and not words_said[path.stem] & set(words)]
 
 
-def load_material(folder: Path, part: str, strict: bool = False, list_file: Path | None = None) -> Material:
+def load_material(
+    folder: Path,
+    part: str,
+    words: tuple[str, ...] = WORDS,
+    strict: bool = False,
+    list_file: Path | None = None,
+) -> Material:
     """All that streams of one part are made of.
 
-    `folder` holds `words/<word>/*.wav` and, if there, `speech/{train,dev}` and `noise/{train,dev}`; the
-    training part takes `train`, the others `dev`. `list_file` names the words instead, and has parts of its own.
+    `folder` holds `words/<word>/*.wav` and, if there, `speech/{train,dev}`, `noise/{train,dev}` and
+    `synthetic/<voice>/<word>/*.wav`; the training part takes `train` and `synthetic`, the others `dev`. `list_file`
+    names the words instead, and has parts of its own.
     """
     clips = clips_listed(list_file, folder, part) if list_file else clips_in(folder / "words", part)
     side = "train" if part == "training" else "dev"
     speech_folder, noise_folder = folder / "speech" / side, folder / "noise" / side
-    speech = speech_without_words(speech_folder) if speech_folder.is_dir() else []
+    speech = speech_without_words(speech_folder, words) if speech_folder.is_dir() else []
     noise = sorted(noise_folder.rglob("*.wav")) if noise_folder.is_dir() else []
-    paths = [clip.path for clip in clips] + speech + noise
+    synthetic = synthetic_clips(folder / "synthetic") if side == "train" else []
+    paths = [clip.path for clip in [*clips, *synthetic]] + speech + noise
     audio = read_all(paths, strict)
     return Material(
-        words=_by_word(clips, audio, lambda word: word in LABELS),
-        others=_by_word(clips, audio, lambda word: word not in LABELS),
+        words=_by_word(clips, audio, lambda word: word in words),
+        others=_by_word(clips, audio, lambda word: word not in words),
         speech=[audio[path] for path in speech if path in audio],
         noise=[audio[path] for path in noise if path in audio],
+        synthetic_words=_by_word(synthetic, audio, lambda word: word in words),
+        synthetic_others=[audio[clip.path] for clip in synthetic if clip.word not in words and clip.path in audio],
         names=[str(path.relative_to(folder)) for path in paths if path in audio],
     )
+
+
+def synthetic_clips(folder: Path) -> list[Clip]:
+    """What `kws-words` wrote, `folder/<voice>/<word>/*.wav`; none where there is no such folder."""
+    return [Clip(path, path.parent.name) for path in sorted(folder.glob("*/*/[!.]*.wav"))]
 
 
 def _by_word(clips: list[Clip], audio: dict[Path, Pcm], wanted: Callable[[str], bool]) -> dict[str, list[Pcm]]:

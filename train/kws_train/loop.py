@@ -14,7 +14,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from kws_train.batches import Batch, Batches
+from kws_runtime.corpus import words_of
+from kws_train.batches import Batch, Batches, Plan
 from kws_train.objective import Tensors, objective_of, step_losses
 from kws_train.rundir import RunDir, pack, unpack
 
@@ -34,9 +35,10 @@ class Schedule:
 class Trainer:
     """A model, its optimizer and the compiled steps that bring batches to them."""
 
-    def __init__(self, model: keras.Model, schedule: Schedule) -> None:
+    def __init__(self, model: keras.Model, schedule: Schedule, plan: Plan) -> None:
         self.model = model
-        self._objective = objective_of(model)
+        self._objective = objective_of(model, plan)
+        self._first_word = len(plan.labels) - len(words_of(plan.labels))
         total = schedule.epochs * schedule.steps_an_epoch
         warmup = max(1, int(schedule.warmup_share * total))
         rate = keras.optimizers.schedules.CosineDecay(
@@ -93,8 +95,8 @@ class Trainer:
         """Weighted loss a step, and the share of the steps to be named at which the right word leads the words."""
         logits, labels, weights = self.follow(batches)
         loss = step_losses(self.model, labels, logits).numpy()
-        named = labels > 0
-        right = logits[named, 1:].argmax(1) + 1 == labels[named]
+        named = (labels >= self._first_word) & (weights > 0)
+        right = logits[named, self._first_word :].argmax(1) + self._first_word == labels[named]
         return {"val_loss": float((weights * loss).mean()), "val_word_accuracy": float(right.mean())}
 
 

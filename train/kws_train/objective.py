@@ -6,12 +6,15 @@ and the logits of every step of a chunk.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Protocol
 
 import keras
 import tensorflow as tf
 
-from kws_train.streams import Recipe
+from kws_runtime.corpus import words_of
+from kws_train.batches import Plan
+from kws_train.recipe import Recipe
 
 Tensors = list[tf.Tensor]
 
@@ -69,8 +72,10 @@ class Windowed:
 
     every = EVALUATE_EVERY
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, plan: Plan) -> None:
         self._model = model
+        self._first_word = len(plan.labels) - len(words_of(plan.labels))
+        self._preference = 1.0 if plan.clips else WORD_PREFERENCE  # of a clip every step with a weight is learned
         self._window, self._features = model.config.window_frames, model.config.features
         self._stride, self._silence = model.config.stride, model.frontend.silence
 
@@ -90,7 +95,8 @@ class Windowed:
     def learn(
         self, frames: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, states: Tensors
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, Tensors]:
-        preference = tf.math.log(tf.where(labels > 0, WORD_PREFERENCE, tf.minimum(weights, 1.0)))
+        named = tf.cast(labels, tf.int32) >= self._first_word
+        preference = tf.math.log(tf.where(named, self._preference, 1.0) * tf.minimum(weights, 1.0))
         gumbel = -tf.math.log(-tf.math.log(tf.random.uniform(tf.shape(labels), 1e-6, 1 - 1e-6)))
         steps = tf.math.top_k(preference + gumbel, WINDOWS_PER_CHUNK).indices
         windows, states = self._windows(frames, states, steps)
@@ -98,8 +104,8 @@ class Windowed:
         chosen = tf.reshape(tf.gather(labels, steps, batch_dims=1), (-1,))
         # Words are drawn oftener than their weight asks for. Learned with that lead added (logit adjustment, Menon
         # et al., arXiv 2007.07314), the logits themselves say how likely a word is on the stream.
-        lead = tf.math.log(WORD_PREFERENCE / Recipe().target_weight)
-        words = tf.range(logits.shape[-1]) > 0
+        lead = 0.0 if self._preference == 1.0 else math.log(self._preference / Recipe().target_weight)
+        words = tf.range(logits.shape[-1]) >= self._first_word
         return tf.where(words, logits + lead, logits), chosen, tf.ones_like(chosen, tf.float32), states
 
     def follow(self, frames: tf.Tensor, states: Tensors) -> tuple[tf.Tensor, Tensors]:
@@ -122,6 +128,6 @@ def step_losses(model: keras.Model, labels: tf.Tensor, logits: tf.Tensor) -> tf.
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
 
 
-def objective_of(model: keras.Model) -> Any:
+def objective_of(model: keras.Model, plan: Plan) -> Any:
     """Carried where the model has states, else Windowed."""
-    return Carried(model) if hasattr(model, "state_shapes") else Windowed(model)
+    return Carried(model) if hasattr(model, "state_shapes") else Windowed(model, plan)

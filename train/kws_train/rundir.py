@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws_runtime.errors import DataError
+from kws_runtime.files import write_atomically as write_atomically
 
 Arrays = dict[str, NDArray[Any]]
-
-
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill another name, then move it to `path`. What fails leaves nothing behind."""
-    unfinished = path.with_name(f".{path.name}.part{path.suffix}")
-    try:
-        write(unfinished)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 class RunDir:

@@ -54,7 +54,7 @@ class BroadcastedBlock(keras.layers.Layer):
 
     def call(self, x, past, steps, training=False):  # type: ignore[no-untyped-def]
         whole = x
-        if self.widen is not None:
+        if self.widen is not None and self.widen_norm is not None:
             x = ops.relu(self.widen_norm(self.widen(x), training=training))  # (B T, rows, width)
         x = self.over_frequency(x)  # (B T, rows / stride, width)
         rows = x.shape[1]
