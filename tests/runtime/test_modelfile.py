@@ -7,10 +7,11 @@ import json
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kws_runtime import Listener, ModelError, read_model
-from kws_runtime.modelfile import ModelFile, find_model, write_model
+from kws_runtime.modelfile import ModelFile, ModelInfo, find_model, write_model
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,7 @@ def test_a_newer_format_says_what_to_do(bundled: ModelFile, tmp_path: Path) -> N
         {"labels": 3},
         {"frontend": {"kind": "mfcc"}},
         {"frames_per_step": 0},
+        {"activation": "relu"},
         {"window_frames": 1},
         {"detection": {"thresholds": {"go": "high"}}},
         {"detection": {}},
@@ -90,6 +92,21 @@ def test_a_description_that_cannot_be_is_refused(
     """Missing labels, foreign front ends, impossible numbers."""
     with pytest.raises(ModelError, match=r"a\.tflite: "):
         read_model(rewrite(bundled, tmp_path / "a.tflite", **changes))
+
+
+def test_a_file_that_names_no_activation_means_softmax(bundled: ModelFile, tmp_path: Path) -> None:
+    """Those of version 0.1."""
+    values = {name: value for name, value in bundled.info.to_json().items() if name != "activation"}
+    assert ModelInfo.from_json(values).activation == "softmax"
+
+
+def test_posteriors_follow_the_activation_of_the_file(bundled: ModelFile, tmp_path: Path) -> None:
+    """The same logits behind a sigmoid: odds of each label by itself."""
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, 16_000).astype(np.float32)
+    softmax = Listener(bundled).posteriors(noise)
+    sigmoid = Listener(rewrite(bundled, tmp_path / "a.tflite", activation="sigmoid")).posteriors(noise)
+    odds = sigmoid / (1 - sigmoid)
+    np.testing.assert_allclose(odds / odds.sum(1, keepdims=True), softmax, rtol=1e-3, atol=1e-6)
 
 
 def test_labels_that_do_not_fit_the_tensors_are_refused(bundled: ModelFile, tmp_path: Path) -> None:

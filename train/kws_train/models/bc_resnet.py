@@ -10,6 +10,7 @@ with each row of the map as a sub-band; and instead of the pooling over the whol
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 from keras import ops
@@ -42,8 +43,8 @@ class BroadcastedBlock(keras.layers.Layer):
         super().__init__()
         layers = keras.layers
         self.dilation, self.width = dilation, width
-        self.widen = layers.Dense(width, use_bias=False) if widens else None
-        self.widen_norm = layers.BatchNormalization() if widens else None
+        self.widen: Any = layers.Dense(width, use_bias=False) if widens else None
+        self.widen_norm: Any = layers.BatchNormalization() if widens else None
         self.over_frequency = layers.DepthwiseConv1D(TAPS, stride, padding="same", use_bias=False)
         self.sub_spectral_norm = layers.BatchNormalization()
         self.over_time = self.add_weight(shape=(TAPS, width, 1), initializer="glorot_uniform", name="over_time")
@@ -104,7 +105,8 @@ class BcResNet(keras.Model):
             shapes[f"block{number}_state"] = (block.dilation * (TAPS - 1), block.width)
         return {**shapes, "mean_state": (c.mean_steps - 1, 4 * c.channels)}
 
-    def _follow(self, frames, states, training):  # type: ignore[no-untyped-def]
+    def _follow(self, frames: Any, states: tuple[Any, ...], training: bool) -> tuple[Any, tuple[Any, ...]]:
+        """To what the last mean is taken of, (B, T / 2 + mean_steps - 1, 4 channels), and the new states."""
         conv_state, *block_states, mean_state = states
         x, conv_state = with_past(conv_state, self.normalize(frames))  # (B, T + kernel - 2, features)
         x = ops.pad(x, ((0, 0), (0, 0), (1, 2)))[..., None]

@@ -8,6 +8,7 @@ input narrow.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 from keras import ops
@@ -50,7 +51,7 @@ class Crnn(keras.Model):
         c = self.config
         return {"conv_state": (c.kernel - c.stride, c.features), "gru_state": (c.units,)}
 
-    def _front(self, frames, conv_state):  # type: ignore[no-untyped-def]
+    def _front(self, frames: Any, conv_state: Any) -> tuple[Any, Any]:
         """Frames (B, T, features) to (B, T / stride, projection) and the convolution's new past."""
         x, conv_state = with_past(conv_state, self.normalize(frames))  # (B, T + kernel - stride, features)
         x = self.conv(x[..., None])  # (B, T / stride, places, filters)

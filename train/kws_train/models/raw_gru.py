@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 from keras import ops
@@ -57,7 +58,7 @@ class RawGru(keras.Model):
         }
         return {**shapes, "gru_state": (c.units,)}
 
-    def _front(self, frames, states, training):  # type: ignore[no-untyped-def]
+    def _front(self, frames: Any, states: tuple[Any, ...], training: bool) -> tuple[Any, list[Any]]:
         """Frames (B, T, features) to (B, T / stride, last of the filters) and the convolutions' new pasts."""
         x = self.normalize(ops.reshape(frames, (-1, frames.shape[1] * frames.shape[2], 1)))  # (B, samples, 1)
         pasts = []
