@@ -20,8 +20,8 @@ def sizes_and_macs() -> dict[str, dict[str, tuple[int, int, int]]]:
         found[name] = {}
         for size, fields in architecture.sizes.items():
             model = build(name, **fields)
-            assert model.config.features == architecture.frontend.features
             assert model.config.stride == architecture.stride
+            assert model.config.features == architecture.frontend.features
             found[name][size] = (model.count_params(), step_macs(model), stream_macs(model))
     return found
 
@@ -46,7 +46,7 @@ def learn_a_little(architecture: str) -> dict[str, Any]:
     labels = rng.integers(0, c.labels, (4, steps)).astype(np.int8)
     frames = rng.normal(0, 1, (4, steps * c.stride, c.features)).astype(np.float32)
     batch = Batch(frames, labels, np.ones(labels.shape, np.float32), np.ones(4, np.bool_))
-    trainer = Trainer(model, Schedule(epochs=1, steps_an_epoch=60, learning_rate=0.02), Plan())
+    trainer = Trainer(model, Schedule(epochs=1, steps_an_epoch=60, learning_rate=0.02), Plan(stride=c.stride))
     moving = [variable for variable in model.variables if "moving_mean" in variable.path]
     losses = [trainer.train_epoch([batch] * 20, _NoProgress()) for _ in range(3)]
     return {
