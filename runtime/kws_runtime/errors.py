@@ -4,6 +4,7 @@ KwsError
 ├── AudioError     a recording or a microphone cannot be read
 ├── ModelError     a model file is damaged, foreign or of another version
 ├── DataError      a folder of recordings, a scene or a run directory is not as it must be
+├── ClusterError   the machines that train together do not find or do not fit each other
 └── MissingError   a library or an extra is not installed
 """
 
@@ -24,6 +25,10 @@ class ModelError(KwsError):
 
 class DataError(KwsError):
     """A folder of recordings, a scene or a run directory is not as it must be."""
+
+
+class ClusterError(KwsError):
+    """The machines that train together are named wrongly, do not find or do not fit each other, or one is lost."""
 
 
 class MissingError(KwsError):

@@ -122,14 +122,20 @@ class Batches:
         epochs: range,
         workers: int,
         store: Store | None = None,
+        indices: range | None = None,
     ) -> None:
-        """Batches of `epochs`; those that `store` has are read, the others made and put there."""
+        """Batches of `epochs`; those that `store` has are read, the others made and put there.
+
+        Of the streams `indices` only, if given: another machine has the others.
+        """
         self._plan, self._store = plan, store
         self._stored = {epoch for epoch in epochs if store and store.has(epoch)}
         self._epochs = iter(epochs)
         made = [epoch for epoch in epochs if epoch not in self._stored]
         context = multiprocessing.get_context("fork")
-        bounds = np.linspace(0, plan.streams, workers + 1).astype(int)
+        indices = range(plan.streams) if indices is None else indices
+        workers = min(workers, len(indices))
+        bounds = np.linspace(indices.start, indices.stop, workers + 1).astype(int)
         self._queues: list[Any] = [context.Queue(AHEAD) for _ in range(workers)]
         self._workers = [
             context.Process(target=_work, args=(sounds, recipe, plan, made, range(first, last), out), daemon=True)
@@ -177,6 +183,19 @@ def _work(sounds: Sounds, recipe: Recipe, plan: Plan, epochs: list[int], indices
     try:
         for epoch in epochs:
             for batch in make_epoch(sounds, recipe, plan, epoch, indices):
-                out.put(batch)
+                _put(batch, out)
     except KeyboardInterrupt:  # the parent says what happened
         return
+
+
+def _put(batch: Batch, out: Any) -> None:
+    """Wait until there is room. Where the parent was killed there will never be: end too."""
+    while True:
+        try:
+            out.put(batch, timeout=5)
+            return
+        except queue.Full:
+            parent = multiprocessing.parent_process()
+            if parent is None or not parent.is_alive():
+                out.cancel_join_thread()  # nobody reads what it holds
+                raise SystemExit from None

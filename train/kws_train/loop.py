@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from kws_runtime.corpus import words_of
 from kws_train.batches import Batch, Batches, Plan
+from kws_train.distributed import Team
 from kws_train.objective import Tensors, objective_of, step_losses
 from kws_train.rundir import RunDir, pack, unpack
 
@@ -35,8 +36,8 @@ class Schedule:
 class Trainer:
     """A model, its optimizer and the compiled steps that bring batches to them."""
 
-    def __init__(self, model: keras.Model, schedule: Schedule, plan: Plan) -> None:
-        self.model = model
+    def __init__(self, model: keras.Model, schedule: Schedule, plan: Plan, team: Team | None = None) -> None:
+        self.model, self.team = model, team or Team()
         self._objective = objective_of(model, plan)
         self._first_word = len(plan.labels) - len(words_of(plan.labels))
         total = schedule.epochs * schedule.steps_an_epoch
@@ -63,7 +64,8 @@ class Trainer:
             logits, labels, weights, states = self._objective.learn(frames, labels, weights, states)
             loss = tf.reduce_mean(weights * step_losses(self.model, labels, logits))
         variables = self.model.trainable_variables
-        self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        loss, *gradients = self.team.mean([loss, *tape.gradient(loss, variables)])
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return loss, states
 
     def _follow_eagerly(self, frames: tf.Tensor, fresh: tf.Tensor, states: Tensors) -> tuple[tf.Tensor, Tensors]:
@@ -77,6 +79,8 @@ class Trainer:
             loss, states = self._learn(batch.frames, batch.labels, batch.weights, batch.fresh, states)
             losses.append(loss)
             progress.update()
+        # Batch normalization has moved its means by our streams only.
+        self.team.average(self.model.non_trainable_weights)
         return float(np.mean(losses))
 
     def follow(self, batches: Iterable[Batch]) -> tuple[NDArray[np.float32], NDArray[np.int8], NDArray[np.float32]]:
@@ -105,6 +109,7 @@ def fit(trainer: Trainer, batches: Batches, validation: list[Batch], schedule: S
     history = run.history()
     if history:
         restore(trainer, run)
+    trainer.team.follow_chief([*trainer.model.weights, *trainer.optimizer.variables])
     best = min((row["val_loss"] for row in history), default=math.inf)
     for epoch in range(len(history), schedule.epochs):
         began = time.monotonic()
@@ -117,6 +122,8 @@ def fit(trainer: Trainer, batches: Batches, validation: list[Batch], schedule: S
                 f"loss {row['loss']:.4f}, validation {row['val_loss']:.4f}, words {row['val_word_accuracy']:.1%}"
             )
         history.append(row)
+        if not trainer.team.is_chief:
+            continue
         weights = pack("weight", trainer.model.variables)
         if row["val_loss"] < best:
             best = row["val_loss"]

@@ -14,8 +14,8 @@ from typing import Any
 
 from kws_runtime.cli import command_parser, need_extra, run_command
 from kws_runtime.corpus import LABEL_SETS, words_of
-from kws_runtime.errors import DataError
-from kws_train.quiet import import_tensorflow
+from kws_runtime.errors import ClusterError, DataError
+from kws_train.distributed import read_cluster
 from kws_train.zoo import ARCHITECTURES
 
 try:
@@ -33,6 +33,7 @@ EXAMPLES = """\
   kws-train ds-cnn --data DATA --epochs 10      a shorter run of the CNN
   kws-train gru --data DATA --resume            go on after an interruption
   kws-export runs/gru --int8                    what comes next
+  TF_CONFIG=... kws-train gru --data DATA       on several machines: docs/more-than-one-machine.md
 
 DATA holds words/<word>/<speaker>_nohash_<n>.wav (the layout of Speech Commands) and, if there,
 speech/train, speech/dev (with transcripts.txt), noise/train and noise/dev."""
@@ -116,6 +117,9 @@ def _digest(*materials: Any) -> str:
 
 
 def _train(args: argparse.Namespace) -> None:
+    cluster = read_cluster(os.environ)
+    if cluster.others and args.keep:
+        raise ClusterError("--keep: is for one machine; leave it or TF_CONFIG out")
     run, recipe, chosen = RunDir(args.out), Recipe(), ARCHITECTURES[args.architecture]
     settings = {name: getattr(args, name) for name in SETTINGS}
     if args.resume:
@@ -123,7 +127,7 @@ def _train(args: argparse.Namespace) -> None:
         changed = [name for name, value in settings.items() if begun.get(name) != value]
         if changed:
             raise DataError(f"{args.out}: was begun with {changed[0]}={begun.get(changed[0])}; resume with the same")
-    else:
+    elif cluster.is_chief:
         run.create()
     stream_plan, plan = _plan(args)
     words = words_of(plan.labels)
@@ -136,9 +140,11 @@ def _train(args: argparse.Namespace) -> None:
     done = len(run.history())
     store = Store(args.keep, digest, recipe, plan) if args.keep else None
 
-    with Batches(training, recipe, plan, range(done, args.epochs), args.workers, store) as batches:
+    share = cluster.share(plan.streams)
+    with Batches(training, recipe, plan, range(done, args.epochs), args.workers, store, share) as batches:
         # TensorFlow comes after the fork: its threads would not survive it.
-        import_tensorflow()
+        team = cluster.join(plan.streams)
+        team.check_same({"arguments": settings, "recordings": digest, "finished epochs": done})
         try:
             import keras
 
@@ -147,7 +153,7 @@ def _train(args: argparse.Namespace) -> None:
             from kws_train.models import build
         except ModuleNotFoundError as error:
             raise need_extra(str(error.name), "train") from error
-        keras.utils.set_random_seed(args.seed)
+        keras.utils.set_random_seed(args.seed + cluster.rank)  # other windows and dropouts on each; the chief's weights
         model = build(args.architecture, labels=len(plan.labels), **chosen.sizes[args.size])
         model.normalize.adapt(first_batch.frames)
         schedule = Schedule(epochs=args.epochs, steps_an_epoch=args.chunks)
@@ -165,13 +171,18 @@ def _train(args: argparse.Namespace) -> None:
             "data_digest": digest,
             "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
         }
-        run.write_json(description)
-        trainer = Trainer(model, schedule, plan)
-        fit(trainer, batches, validation_batches, schedule, run)
-    unpack("weight", run.read_arrays("best.npz"), model.variables, run.path / "best.npz")
-    figures = finish(trainer, training, validation, recipe, stream_plan, run)
-    run.write_json(description | {"figures": figures})
-    print(json.dumps({"run": str(run.path), **figures}))
+        if team.is_chief:
+            run.write_json(description)
+        trainer = Trainer(model, schedule, plan, team)
+        with team:
+            fit(trainer, batches, validation_batches, schedule, run)
+    with team:
+        if team.is_chief:
+            unpack("weight", run.read_arrays("best.npz"), model.variables, run.path / "best.npz")
+            figures = finish(trainer, training, validation, recipe, stream_plan, run)
+            run.write_json(description | {"figures": figures})
+            print(json.dumps({"run": str(run.path), **figures}))
+        team.wait_for_all()
 
 
 def main(arguments: list[str] | None = None) -> int:

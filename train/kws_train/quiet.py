@@ -7,8 +7,10 @@ import os
 from kws_runtime.cli import native_chatter_shut, need_extra
 
 
-def import_tensorflow() -> None:
+def import_tensorflow(look_for_devices: bool = True) -> None:
     """Import TensorFlow and let it look for devices, without the dozen lines about oneDNN and absent GPUs.
+
+    A cluster looks for them itself, later: it must be known to TensorFlow before.
 
     Raises MissingError where it is not installed.
     """
@@ -17,6 +19,7 @@ def import_tensorflow() -> None:
         with native_chatter_shut():
             import tensorflow
 
-            tensorflow.config.list_logical_devices()
+            if look_for_devices:
+                tensorflow.config.list_logical_devices()
     except ModuleNotFoundError as error:
         raise need_extra(str(error.name), "train") from error
