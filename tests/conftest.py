@@ -60,7 +60,7 @@ def tone(hz: float, seconds: float = 1.0) -> np.ndarray:
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """words/<word>/*.wav in all three parts, read speech with transcripts, noise."""
     folder = tmp_path_factory.mktemp("corpus")
-    for place, word in enumerate((*WORDS, "bed", "cat")):
+    for place, word in enumerate((*WORDS, "bed", "cat", "off", "on")):
         wanted = dict(CLIPS_A_PART)
         speaker = 0
         while any(wanted.values()):

@@ -119,6 +119,6 @@ def test_material_knows_words_from_others(corpus: Path) -> None:
     """And names everything that it holds."""
     material = load_material(corpus, "training")
     assert sorted(material.words) == sorted(WORDS)
-    assert sorted(material.others) == ["bed", "cat"]
+    assert sorted(material.others) == ["bed", "cat", "off", "on"]
     assert (len(material.speech), len(material.noise)) == (1, 1)
     assert len(material.names) == 10 * 6 + 2

@@ -41,6 +41,25 @@ def test_a_run_leaves_all_that_repeats_and_exports_it(tiny_runs: dict[str, Path]
     assert not list(run.glob(".*"))
 
 
+def test_clips_of_twelve_labels_are_learned_and_kept_for_the_next_run(
+    corpus: Path, tmp_path: Path, run_command: Run
+) -> None:
+    """Another recipe, another set of labels, a small model; a second run reads the batches that the first has made."""
+    arguments = ["--data", corpus, "--recipe", "clips", "--labels", "twelve", "--epochs", "1", "--chunks", "2"]
+    arguments += ["--keep", tmp_path / "kept"]
+    made = set()
+    for name in ("bc-resnet", "gru"):
+        done = run_command("kws-train", name, *arguments, "--size", "s", "--out", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+        made |= {(path, path.stat().st_mtime_ns) for path in (tmp_path / "kept").rglob("*.npz")}
+        assert len(made) == 2, "each written once"
+        description = json.loads((tmp_path / name / "run.json").read_text())
+        assert description["labels"][:2] == ["_unknown_", "_silence_"]
+        assert len(description["labels"]) == 12
+        assert description["plan"]["clips"]
+        assert description["sizes"]["labels"] == 12
+
+
 def epochs_done(run: Path) -> int:
     return len(RunDir(run).history())
 

@@ -12,7 +12,7 @@ from kws_runtime.clips import BACKGROUND_THRESHOLD, lay_clip
 from kws_runtime.corpus import words_of
 from kws_runtime.detector import moving_mean
 from kws_runtime.frontend import frames_of
-from kws_runtime.step import softmax
+from kws_runtime.step import posteriors_of
 from kws_train.augment import to_float
 from kws_train.batches import Batch, Plan, make_epoch
 from kws_train.data import Material
@@ -51,7 +51,7 @@ def confusion(trainer: Trainer, material: Material, plan: Plan) -> NDArray[np.in
         steps = (len(frames), frames.shape[1] // stride)
         batch = Batch(frames, np.zeros(steps, np.int8), np.ones(steps, np.float32), np.ones(len(frames), np.bool_))
         logits, _, _ = trainer.follow([batch])
-        posteriors = softmax(logits.reshape(len(frames), -1, len(labels)))
+        posteriors = posteriors_of(logits.reshape(len(frames), -1, len(labels)), trainer.model.config.activation)
         scores = moving_mean(posteriors, SMOOTHING_STEPS).max(1)[:, words]
         answers = np.where(scores.max(1) >= BACKGROUND_THRESHOLD, np.array(words)[scores.argmax(1)], 0)
         np.add.at(counts, (np.array(truths), answers), 1)

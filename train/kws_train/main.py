@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import os
-import platform
-from dataclasses import asdict, replace
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from kws_runtime.cli import command_parser, need_extra, run_command
-from kws_runtime.corpus import LABEL_SETS, words_of
-from kws_runtime.errors import ClusterError, DataError
-from kws_train.distributed import read_cluster
+from kws_runtime.corpus import LABEL_SETS
 from kws_train.zoo import ARCHITECTURES
-
-try:
-    from kws_train.batches import Batches, Plan, make_epoch
-    from kws_train.data import load_material
-    from kws_train.recipe import Recipe
-    from kws_train.rundir import RunDir, unpack
-    from kws_train.sounds import Sounds
-    from kws_train.store import Store
-except ModuleNotFoundError as error:
-    raise need_extra(str(error.name), "train") from error
 
 EXAMPLES = """\
   kws-train gru --data DATA                     train the GRU; writes runs/gru
@@ -37,12 +19,6 @@ EXAMPLES = """\
 
 DATA holds words/<word>/<speaker>_nohash_<n>.wav (the layout of Speech Commands) and, if there,
 speech/train, speech/dev (with transcripts.txt), noise/train and noise/dev."""
-
-CHUNK_S, CLIP_S = 4.0, 1.0
-SETTINGS = ("architecture", "size", "recipe", "labels", "epochs", "chunks", "seed")
-VALIDATION_CHUNKS = 6
-VALIDATION_SEED = 2
-PACKAGES = ("kws-edge", "numpy", "tensorflow", "keras", "scipy", "soundfile", "pyroomacoustics")
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -87,102 +63,12 @@ def _zoo() -> str:
     return "\n".join(["\n\narchitectures:", *rows])
 
 
-def _plan(args: argparse.Namespace) -> tuple[Plan, Plan]:
-    """How the streams are cut, and what is learned from: these streams or clips."""
-    chosen = ARCHITECTURES[args.architecture]
-    streams = Plan(
-        chunks=args.chunks,
-        chunk_frames=chosen.chunk_frames(CHUNK_S),
-        seed=args.seed,
-        masks=chosen.frontend.kind != "raw",
-        stride=chosen.stride,
-        labels=LABEL_SETS[args.labels],
-        frontend=chosen.frontend,
-    )
-    if args.recipe == "stream":
-        return streams, streams
-    count = int(streams.streams * CHUNK_S / CLIP_S)
-    return streams, replace(streams, streams=count, chunk_frames=chosen.chunk_frames(CLIP_S), clips=True)
-
-
-def _digest(*materials: Any) -> str:
-    """SHA-256 over the names and samples of everything used, in order."""
-    digest = hashlib.sha256()
-    for material in materials:
-        digest.update("\n".join(material.names).encode())
-        for group in material.groups():
-            for recording in group:
-                digest.update(recording)
-    return digest.hexdigest()
-
-
 def _train(args: argparse.Namespace) -> None:
-    cluster = read_cluster(os.environ)
-    if cluster.others and args.keep:
-        raise ClusterError("--keep: is for one machine; leave it or TF_CONFIG out")
-    run, recipe, chosen = RunDir(args.out), Recipe(), ARCHITECTURES[args.architecture]
-    settings = {name: getattr(args, name) for name in SETTINGS}
-    if args.resume:
-        begun = run.read_json()["arguments"]
-        changed = [name for name, value in settings.items() if begun.get(name) != value]
-        if changed:
-            raise DataError(f"{args.out}: was begun with {changed[0]}={begun.get(changed[0])}; resume with the same")
-    elif cluster.is_chief:
-        run.create()
-    stream_plan, plan = _plan(args)
-    words = words_of(plan.labels)
-    training = Sounds(load_material(args.data, "training", words, args.strict, args.list), words, args.seed)
-    validation = Sounds(load_material(args.data, "validation", words, args.strict, args.list), words, VALIDATION_SEED)
-    digest = _digest(training.material, validation.material)
-    validation_plan = replace(plan, chunks=VALIDATION_CHUNKS, seed=VALIDATION_SEED, masks=False)
-    validation_batches = list(make_epoch(validation, recipe, validation_plan, 0, range(plan.streams)))
-    first_batch = next(make_epoch(training, recipe, replace(plan, chunks=1, masks=False), 0, range(plan.streams)))
-    done = len(run.history())
-    store = Store(args.keep, digest, recipe, plan) if args.keep else None
-
-    share = cluster.share(plan.streams)
-    with Batches(training, recipe, plan, range(done, args.epochs), args.workers, store, share) as batches:
-        # TensorFlow comes after the fork: its threads would not survive it.
-        team = cluster.join(plan.streams)
-        team.check_same({"arguments": settings, "recordings": digest, "finished epochs": done})
-        try:
-            import keras
-
-            from kws_train.artifacts import finish
-            from kws_train.loop import Schedule, Trainer, fit
-            from kws_train.models import build
-        except ModuleNotFoundError as error:
-            raise need_extra(str(error.name), "train") from error
-        keras.utils.set_random_seed(args.seed + cluster.rank)  # other windows and dropouts on each; the chief's weights
-        model = build(args.architecture, labels=len(plan.labels), **chosen.sizes[args.size])
-        model.normalize.adapt(first_batch.frames)
-        schedule = Schedule(epochs=args.epochs, steps_an_epoch=args.chunks)
-        description = {
-            "format": 1,
-            "architecture": args.architecture,
-            "sizes": asdict(model.config),
-            "parameters": model.count_params(),
-            "labels": list(plan.labels),
-            "frontend": chosen.frontend.to_json(),
-            "arguments": settings | {"list": str(args.list) if args.list else None},
-            "recipe": asdict(recipe),
-            "plan": asdict(plan),
-            "schedule": asdict(schedule),
-            "data_digest": digest,
-            "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
-        }
-        if team.is_chief:
-            run.write_json(description)
-        trainer = Trainer(model, schedule, plan, team)
-        with team:
-            fit(trainer, batches, validation_batches, schedule, run)
-    with team:
-        if team.is_chief:
-            unpack("weight", run.read_arrays("best.npz"), model.variables, run.path / "best.npz")
-            figures = finish(trainer, training, validation, recipe, stream_plan, run)
-            run.write_json(description | {"figures": figures})
-            print(json.dumps({"run": str(run.path), **figures}))
-        team.wait_for_all()
+    try:
+        from kws_train.session import train
+    except ModuleNotFoundError as error:
+        raise need_extra(str(error.name), "train") from error
+    train(args)
 
 
 def main(arguments: list[str] | None = None) -> int:
