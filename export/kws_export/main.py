@@ -10,7 +10,7 @@ from typing import Any
 
 from kws_runtime.cli import command_parser, need_extra, run_command
 from kws_runtime.errors import DataError, ModelError
-from kws_runtime.frontend import LogMel
+from kws_runtime.frontend import FrontEndConfig
 from kws_runtime.interpreter import installed_interpreters
 from kws_runtime.modelfile import Detection, ModelInfo, State, write_model
 from kws_runtime.scoring import wilson_interval
@@ -38,7 +38,7 @@ def _info(description: dict[str, Any], step: Any, scheme: str, attribution: str,
     return ModelInfo(
         name=f"{description['architecture']}-{scheme}",
         labels=labels,
-        frontend=LogMel.from_json(description["frontend"]),
+        frontend=FrontEndConfig.from_json(description["frontend"]),
         frames_per_step=step.frames_per_step,
         detection=Detection(dict.fromkeys(words, UNTUNED_THRESHOLD)),
         states=tuple(State(name, f"{name}_out", (1, *shape)) for name, shape in step.state_shapes.items()),

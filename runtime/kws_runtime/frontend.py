@@ -1,11 +1,13 @@
-"""Samples in, log-mel frames out.
+"""Samples in, frames of features out: log-mel, magnitudes of a short-time Fourier transform, or samples as they are.
 
-A frame i covers samples [hop * i, hop * i + window). What the samples of one call leave over is
-kept for the next, so the size of the chunks never changes a frame.
+A frame i covers samples [hop * i, hop * i + window). What the samples of one call leave over is kept for the
+next, so the size of the chunks never changes a frame.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,19 +18,70 @@ from kws_runtime.errors import ModelError
 
 Samples = NDArray[np.float32]
 Frames = NDArray[np.float32]
+Transform = Callable[[Samples], Frames]  # windows of samples (n, window) to frames (n, features)
 
 SAMPLE_RATE = 16_000
 FRAMES_AT_ONCE = 4096  # bounds the memory that a long recording needs to some 50 MB
 
 
 @dataclass(frozen=True)
-class LogMel:
-    """Parameters of the log-mel front end; they travel in the model file."""
+class FrontEndConfig(ABC):
+    """What every kind of front end says of itself; it travels in the model file."""
+
+    kind: str
+    sample_rate: int  # Hz
+    window: int  # samples
+    hop: int  # samples
+
+    @property
+    @abstractmethod
+    def features(self) -> int:
+        """The width of a frame."""
+
+    @property
+    @abstractmethod
+    def silence(self) -> float:
+        """The value that digital silence gives."""
+
+    @abstractmethod
+    def make_transform(self) -> Transform:
+        """What turns windows of samples (n, window) into frames (n, features), a window at a time."""
+
+    @staticmethod
+    def from_json(values: dict[str, Any]) -> FrontEndConfig:
+        """Read what `to_json` wrote, of any kind. Raises ModelError for a front end we do not have."""
+        kind = values.get("kind")
+        if not isinstance(kind, str) or kind not in KINDS:
+            known = ", ".join(repr(name) for name in KINDS)
+            raise ModelError(f"front end {kind!r} is not known; this version has {known}")
+        try:
+            config = KINDS[kind](**values)
+        except TypeError as error:
+            raise ModelError(f"front end {kind!r} with parameters that are not known: {error}") from error
+        config.check()
+        return config
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def check(self) -> None:
+        """Raise ModelError where the values cannot be."""
+        self._check_sizes(self.sample_rate, self.window, self.hop)
+
+    def _check_sizes(self, *sizes: object) -> None:
+        possible = all(isinstance(size, int) and 0 < size <= 1 << 20 for size in sizes)
+        if not possible or self.hop > self.window:
+            raise ModelError(f"front end {self.kind!r} with sizes that cannot be: {self}")
+
+
+@dataclass(frozen=True)
+class LogMel(FrontEndConfig):
+    """Logarithms of the power in bands that are equally wide in mel."""
 
     kind: str = "log-mel"
-    sample_rate: int = SAMPLE_RATE  # Hz
-    window: int = 512  # samples, periodic Hann
-    hop: int = 320  # samples: 20 ms
+    sample_rate: int = SAMPLE_RATE
+    window: int = 512  # periodic Hann
+    hop: int = 320  # 20 ms
     fft: int = 512  # points
     bands: int = 40  # triangles of peak 1, equally wide in HTK mel
     low_hz: float = 60.0
@@ -36,34 +89,96 @@ class LogMel:
     floor: float = 1e-3  # added to a band's energy before the logarithm
 
     @property
+    def features(self) -> int:
+        return self.bands
+
+    @property
     def silence(self) -> float:
-        """The log-mel value of digital silence."""
         return float(np.log(self.floor))
 
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> LogMel:
-        """Read what `to_json` wrote. Raises ModelError for a front end we do not have."""
-        if values.get("kind") != "log-mel":
-            raise ModelError(f"front end {values.get('kind')!r} is not known; this version has 'log-mel'")
-        try:
-            config = cls(**values)
-        except TypeError as error:
-            raise ModelError(f"front end 'log-mel' with parameters that are not known: {error}") from error
-        config._check()
-        return config
+    def make_transform(self) -> Transform:
+        return _LogMelTransform(self)
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    def _check(self) -> None:
-        sizes = (self.sample_rate, self.window, self.hop, self.fft, self.bands)
-        if not all(isinstance(size, int) and 0 < size <= 1 << 20 for size in sizes) or self.window > self.fft:
+    def check(self) -> None:
+        self._check_sizes(self.sample_rate, self.window, self.hop, self.fft, self.bands)
+        if self.window > self.fft:
             raise ModelError(f"front end 'log-mel' with sizes that cannot be: {self}")
         limits = (self.low_hz, self.high_hz, self.floor)
         if not all(isinstance(limit, int | float) for limit in limits):
             raise ModelError(f"front end 'log-mel' with limits that are no numbers: {self}")
-        if not 0 <= self.low_hz < self.high_hz <= self.sample_rate / 2 or self.floor <= 0:
+        if not 0 <= self.low_hz < self.high_hz <= self.sample_rate / 2 or not self.floor > 0:
             raise ModelError(f"front end 'log-mel' with limits that cannot be: {self}")
+
+
+@dataclass(frozen=True)
+class Stft(FrontEndConfig):
+    """Magnitudes of a short-time Fourier transform, as in TensorFlow's tutorial simple_audio.
+
+    That is `abs(tf.signal.stft(samples, window, hop))`. TensorFlow calls its Hann window periodic, but one of an
+    odd length is symmetric there, so it is here.
+    """
+
+    kind: str = "stft"
+    sample_rate: int = SAMPLE_RATE
+    window: int = 255
+    hop: int = 128  # 8 ms
+    fft: int = 256  # points
+
+    @property
+    def features(self) -> int:
+        return self.fft // 2 + 1
+
+    @property
+    def silence(self) -> float:
+        return 0.0
+
+    def make_transform(self) -> Transform:
+        period = self.window - self.window % 2
+        window = _hann(self.window, max(1, period))
+
+        def transform(windows: Samples) -> Frames:
+            spectrum = np.fft.rfft(windows * window, self.fft)
+            return np.sqrt(spectrum.real**2 + spectrum.imag**2).astype(np.float32)
+
+        return transform
+
+    def check(self) -> None:
+        self._check_sizes(self.sample_rate, self.window, self.hop, self.fft)
+        if self.window > self.fft:
+            raise ModelError(f"front end 'stft' with sizes that cannot be: {self}")
+
+
+@dataclass(frozen=True)
+class Raw(FrontEndConfig):
+    """The samples as they are: a frame is `hop` of them."""
+
+    kind: str = "raw"
+    sample_rate: int = SAMPLE_RATE
+    window: int = 320
+    hop: int = 320  # 20 ms
+
+    @property
+    def features(self) -> int:
+        return self.hop
+
+    @property
+    def silence(self) -> float:
+        return 0.0
+
+    def make_transform(self) -> Transform:
+        return lambda windows: windows.astype(np.float32)  # a copy: windows may be the caller's samples
+
+    def check(self) -> None:
+        self._check_sizes(self.sample_rate, self.window, self.hop)
+        if self.window != self.hop:
+            raise ModelError(f"front end 'raw' with frames that overlap: {self}")
+
+
+KINDS: dict[str, type[FrontEndConfig]] = {"log-mel": LogMel, "stft": Stft, "raw": Raw}
+
+
+def _hann(length: int, period: int) -> NDArray[np.float32]:
+    return (0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(length) / period))).astype(np.float32)
 
 
 def hz_to_mel(hz: float | NDArray[np.float64]) -> NDArray[np.float64]:
@@ -71,24 +186,18 @@ def hz_to_mel(hz: float | NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(2595.0 * np.log10(1.0 + np.asarray(hz) / 700.0))
 
 
-class FrontEnd:
-    """Streaming log-mel: `process` takes any number of samples and returns the frames they complete."""
+class _LogMelTransform:
+    """Windows of samples (n, window) to log-mel frames (n, bands).
 
-    def __init__(self, config: LogMel | None = None) -> None:
-        self.config = config or LogMel()
-        window = np.arange(self.config.window) / self.config.window
-        self._window = (0.5 - 0.5 * np.cos(2 * np.pi * window)).astype(np.float32)
-        self._lay_out_triangles()
-        self.reset()
+    Each FFT bin lies between the centres of two neighbouring triangles, so in two bands. With `rise` its way from
+    the lower centre to the upper, it adds `rise` of its power to the upper band and `1 - rise` to the lower one. So
+    a band is the rising part of the gap before its centre and the falling part of the gap after it, and two sums
+    over the gaps replace a matrix product.
+    """
 
-    def _lay_out_triangles(self) -> None:
-        """Each FFT bin lies between the centres of two neighbouring triangles, so in two bands.
-
-        With `rise` its way from the lower centre to the upper, it adds `rise` of its power to the upper
-        band and `1 - rise` to the lower one. So a band is the rising part of the gap before its centre
-        and the falling part of the gap after it, and two sums over the gaps replace a matrix product.
-        """
-        config = self.config
+    def __init__(self, config: LogMel) -> None:
+        self._fft, self._floor = config.fft, config.floor
+        self._window = _hann(config.window, config.window)
         hz = np.arange(config.fft // 2 + 1) * config.sample_rate / config.fft
         low, high = hz_to_mel(config.low_hz), hz_to_mel(config.high_hz)
         place = (hz_to_mel(hz) - low) / (high - low) * (config.bands + 1)
@@ -101,34 +210,48 @@ class FrontEnd:
         self._gap_starts = np.searchsorted(gap, np.arange(config.bands + 1))
         self._rise = place[inside] - gap
 
+    def __call__(self, windows: Samples) -> Frames:
+        spectrum = np.fft.rfft(windows * self._window, self._fft)[:, self._bins]
+        power = spectrum.real**2 + spectrum.imag**2
+        whole = np.add.reduceat(power, self._gap_starts, axis=1)
+        rising = np.add.reduceat(power * self._rise, self._gap_starts, axis=1)
+        energy = rising[:, :-1] + (whole - rising)[:, 1:]
+        return np.log(energy + self._floor).astype(np.float32)
+
+
+class FrontEnd:
+    """A front end of any kind on a stream: takes any number of samples and returns the frames they complete."""
+
+    def __init__(self, config: FrontEndConfig | None = None) -> None:
+        """Log-mel by default. Raises ModelError for bands that no FFT bin falls into."""
+        self.config = config or LogMel()
+        self._transform = self.config.make_transform()
+        self.reset()
+
     def reset(self) -> None:
         """Forget the samples kept from earlier calls."""
         self._kept = np.zeros(0, np.float32)
 
     def process(self, samples: Samples) -> Frames:
-        """Take samples (n,) in [-1, 1]; return the frames (m, bands) that they complete."""
+        """Take samples (n,) in [-1, 1]; return the frames (m, features) that they complete."""
         config = self.config
         samples = np.concatenate([self._kept, samples]) if len(self._kept) else samples
         count = max(0, (len(samples) - config.window) // config.hop + 1)
         self._kept = samples[count * config.hop :].copy()
         if count == 0:
-            return np.zeros((0, config.bands), np.float32)
+            return np.zeros((0, config.features), np.float32)
         windows = np.lib.stride_tricks.sliding_window_view(samples, config.window)[:: config.hop][:count]
         if count <= FRAMES_AT_ONCE:
-            return self.transform(windows)
+            return self._transform(windows)
         starts = range(0, count, FRAMES_AT_ONCE)
-        return np.concatenate([self.transform(windows[at : at + FRAMES_AT_ONCE]) for at in starts])
+        return np.concatenate([self._transform(windows[at : at + FRAMES_AT_ONCE]) for at in starts])
 
-    def transform(self, windows: Samples) -> Frames:
-        """Windows of samples (n, window) to log-mel frames (n, bands)."""
-        spectrum = np.fft.rfft(windows * self._window, self.config.fft)[:, self._bins]
-        power = spectrum.real**2 + spectrum.imag**2
-        whole = np.add.reduceat(power, self._gap_starts, axis=1)
-        rising = np.add.reduceat(power * self._rise, self._gap_starts, axis=1)
-        energy = rising[:, :-1] + (whole - rising)[:, 1:]
-        return np.log(energy + self.config.floor).astype(np.float32)
+
+def frames_of(samples: Samples, config: FrontEndConfig | None = None) -> Frames:
+    """All frames (n, features) of a recording (samples,): the streaming front end, fed once."""
+    return FrontEnd(config).process(samples)
 
 
 def log_mel(samples: Samples, config: LogMel | None = None) -> Frames:
-    """All frames (n, bands) of a recording (samples,): the streaming front end, fed once."""
-    return FrontEnd(config).process(samples)
+    """All log-mel frames (n, bands) of a recording (samples,)."""
+    return frames_of(samples, config)

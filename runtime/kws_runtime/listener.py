@@ -51,7 +51,7 @@ class Listener:
         self._front_end.reset()
         self._step.reset()
         self._detector.reset()
-        self._frames = np.zeros((0, self.info.frontend.bands), np.float32)
+        self._frames = np.zeros((0, self.info.frontend.features), np.float32)
         self._steps_done = 0
 
     def posteriors(self, samples: Samples) -> NDArray[np.float32]:

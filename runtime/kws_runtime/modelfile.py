@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kws_runtime.errors import ModelError
-from kws_runtime.frontend import LogMel
+from kws_runtime.frontend import FrontEndConfig
 
 FORMAT = 1
 METADATA_NAME = "kws.json"
@@ -53,7 +53,7 @@ class ModelInfo:
 
     name: str
     labels: tuple[str, ...]  # label 0 is what is no word
-    frontend: LogMel
+    frontend: FrontEndConfig
     frames_per_step: int
     detection: Detection
     frames_input: str = "frames"
@@ -90,7 +90,7 @@ class ModelInfo:
             info = cls(
                 name=str(values["name"]),
                 labels=tuple(str(label) for label in values["labels"]),
-                frontend=LogMel.from_json(dict(values["frontend"])),
+                frontend=FrontEndConfig.from_json(dict(values["frontend"])),
                 frames_per_step=int(values["frames_per_step"]),
                 detection=Detection(**values["detection"]),
                 frames_input=str(values["frames_input"]),

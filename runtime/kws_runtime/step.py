@@ -46,7 +46,7 @@ class Step:
     def _check_shapes(self, model: ModelFile) -> None:
         info = self.info
         expected = [
-            (self._frames, (1, info.window_frames or info.frames_per_step, info.frontend.bands)),
+            (self._frames, (1, info.window_frames or info.frames_per_step, info.frontend.features)),
             (self._logits, (1, len(info.labels))),
         ]
         for state, tensors in zip(info.states, self._states, strict=True):
@@ -66,7 +66,7 @@ class Step:
         self._window = quantize(silence, self._frames.quantization)
 
     def process(self, frames: Frames) -> NDArray[np.float32]:
-        """Take the new frames (frames_per_step, bands) of one step; return its logits (labels,)."""
+        """Take the new frames (frames_per_step, features) of one step; return its logits (labels,)."""
         new = quantize(frames, self._frames.quantization)
         if self.info.window_frames is None:
             self._window[0] = new

@@ -1,4 +1,4 @@
-"""The front end against TensorFlow's own mel matrix, and against itself in other chunks."""
+"""The front ends against independent references, and against themselves in other chunks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kws_runtime.errors import ModelError
-from kws_runtime.frontend import FrontEnd, LogMel, log_mel
+from kws_runtime.frontend import FrontEnd, FrontEndConfig, LogMel, Raw, Stft, frames_of, log_mel
+
+ALL_KINDS = [LogMel(), Stft(), Raw()]
 
 
 def recording(seconds: float, seed: int = 0) -> np.ndarray:
@@ -36,22 +38,49 @@ def test_log_mel_is_what_an_independent_matrix_of_triangles_gives() -> None:
     np.testing.assert_allclose(log_mel(samples), np.log(power @ triangles + 1e-3), atol=1e-4)
 
 
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.integers(0, 1500), min_size=1, max_size=40), st.integers(0, 5))
-def test_any_chunking_gives_the_very_same_frames(sizes: list[int], seed: int) -> None:
+def test_stft_is_what_tensorflow_gives() -> None:
+    """abs(tf.signal.stft(samples, 255, 128)): a second gives the tutorial's 124 x 129. TensorFlow's Hann window of an
+    odd length is symmetric, as scipy's with sym=True."""
+    samples = recording(1.0)
+    window = scipy.signal.get_window("hann", 255, fftbins=False)
+    starts = range(0, len(samples) - 255 + 1, 128)
+    expected = np.array([np.abs(scipy.fft.rfft(samples[at : at + 255].astype(float) * window, 256)) for at in starts])
+    frames = frames_of(samples, Stft())
+    assert frames.shape == (124, 129)
+    np.testing.assert_allclose(frames, expected, atol=1e-5)
+
+
+def test_raw_frames_are_the_samples() -> None:
+    """Cut every 20 ms, and a copy of their own."""
+    samples = recording(0.1)
+    frames = frames_of(samples, Raw())
+    np.testing.assert_array_equal(frames.ravel(), samples)
+    assert not np.shares_memory(frames, samples)
+
+
+@pytest.mark.parametrize("config", ALL_KINDS, ids=lambda config: config.kind)
+def test_any_chunking_gives_the_very_same_frames(config: FrontEndConfig) -> None:
     """Not nearly the same: bit for bit."""
-    samples = recording(sum(sizes) / 16_000 + 0.0001, seed)
-    front_end = FrontEnd()
-    ends = np.cumsum(sizes)
-    pieces = [front_end.process(piece) for piece in np.split(samples, ends)]
-    np.testing.assert_array_equal(np.concatenate(pieces), log_mel(samples))
+
+    @settings(max_examples=30, deadline=None)
+    @given(st.lists(st.integers(0, 1500), min_size=1, max_size=40), st.integers(0, 5))
+    def check(sizes: list[int], seed: int) -> None:
+        samples = recording(sum(sizes) / 16_000 + 0.0001, seed)
+        front_end = FrontEnd(config)
+        pieces = [front_end.process(piece) for piece in np.split(samples, np.cumsum(sizes))]
+        frames = np.concatenate(pieces)
+        assert frames.shape[1] == config.features
+        np.testing.assert_array_equal(frames, frames_of(samples, config))
+
+    check()
 
 
-def test_chunks_of_one_sample_give_the_same_frames() -> None:
+@pytest.mark.parametrize("config", ALL_KINDS, ids=lambda config: config.kind)
+def test_chunks_of_one_sample_give_the_same_frames(config: FrontEndConfig) -> None:
     """The smallest chunk there is."""
-    samples, front_end = recording(0.1), FrontEnd()
+    samples, front_end = recording(0.1), FrontEnd(config)
     frames = np.concatenate([front_end.process(samples[at : at + 1]) for at in range(len(samples))])
-    np.testing.assert_array_equal(frames, log_mel(samples))
+    np.testing.assert_array_equal(frames, frames_of(samples, config))
 
 
 def test_long_recordings_are_worked_in_blocks_without_a_seam() -> None:
@@ -68,9 +97,10 @@ def test_a_frame_needs_its_whole_window(samples: int, frames: int) -> None:
     assert log_mel(np.zeros(samples, np.float32)).shape == (frames, 40)
 
 
-def test_silence_is_the_logarithm_of_the_floor() -> None:
-    """The value that a window is filled with at the start."""
-    assert log_mel(np.zeros(512, np.float32))[0] == pytest.approx(LogMel().silence)
+@pytest.mark.parametrize("config", ALL_KINDS, ids=lambda config: config.kind)
+def test_silence_is_what_digital_silence_gives(config: FrontEndConfig) -> None:
+    """The value that a window is filled with at the start; for log-mel the logarithm of the floor."""
+    assert frames_of(np.zeros(config.window, np.float32), config)[0] == pytest.approx(config.silence)
 
 
 def test_reset_forgets_what_was_kept() -> None:
@@ -81,10 +111,32 @@ def test_reset_forgets_what_was_kept() -> None:
     np.testing.assert_array_equal(front_end.process(samples), log_mel(samples))
 
 
+@pytest.mark.parametrize("config", ALL_KINDS, ids=lambda config: config.kind)
+def test_a_front_end_is_read_back_from_what_it_wrote(config: FrontEndConfig) -> None:
+    """Of its own kind."""
+    assert FrontEndConfig.from_json(config.to_json()) == config
+
+
 @pytest.mark.parametrize(
-    "changes", [{"kind": "mfcc"}, {"hop": 0}, {"window": 1024}, {"low_hz": 9000.0}, {"bands": 400}, {"new": 1}]
+    ("config", "changes"),
+    [
+        (LogMel(), {"kind": "mfcc"}),
+        (LogMel(), {"kind": ["log-mel"]}),
+        (LogMel(), {"hop": 0}),
+        (LogMel(), {"hop": 513}),
+        (LogMel(), {"window": 1024}),
+        (LogMel(), {"low_hz": 9000.0}),
+        (LogMel(), {"floor": float("nan")}),
+        (LogMel(), {"bands": 400}),
+        (LogMel(), {"new": 1}),
+        (Stft(), {"window": 257}),
+        (Stft(), {"fft": 0}),
+        (Raw(), {"window": 400}),
+        (Raw(), {"hop": "320"}),
+    ],
+    ids=str,
 )
-def test_a_front_end_that_cannot_be_is_refused(changes: dict[str, object]) -> None:
+def test_a_front_end_that_cannot_be_is_refused(config: FrontEndConfig, changes: dict[str, object]) -> None:
     """The values come from a file."""
     with pytest.raises(ModelError):
-        FrontEnd(LogMel.from_json({**LogMel().to_json(), **changes}))
+        FrontEnd(FrontEndConfig.from_json({**config.to_json(), **changes}))
