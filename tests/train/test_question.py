@@ -127,8 +127,8 @@ def test_the_table_holds_mean_spread_worth_and_relative_time() -> None:
     """Mean and deviation over the seeds; differences to the row it names; time in units of the first row's."""
     page = render(figures(), MARKS)
     assert "old" not in page
-    assert "| `40-bands` | what 40-bands is | 71.0 % ± 1.4 | +10.0 ± 2.0 | 1,000 | 3.00 |" in page
-    assert "| (dropout-again) | what dropout-again is | 91.0 % ± 1.4 | +20.0 ± 2.0 | 1,000 | 5.00 |" in page
+    assert "| `40-bands` | what 40-bands is | 71.0 ± 1.4 % | +10.0 ± 2.0 | 1,000 | 3.00 |" in page
+    assert "| (dropout-again) | what dropout-again is | 91.0 ± 1.4 % | +20.0 ± 2.0 | 1,000 | 5.00 |" in page
     assert "| `gru` | carries its state | 4.0 M | 2.5 M |" in page
     assert "40 times less" in page
     assert render(figures(), page) == page

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import statistics
 from typing import Any
 
@@ -152,6 +151,6 @@ def render(figures: Values, page: str) -> str:
         begin, end = BEGIN.format(name=name), END.format(name=name)
         if begin not in page or end not in page:
             raise DataError(f"cnn-to-gru.md: the marks of {name!r} are missing")
-        pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-        page = pattern.sub(lambda _, whole=begin + text + end: whole, page)
+        before, _, rest = page.partition(begin)
+        page = before + begin + text + end + rest.partition(end)[2]
     return page

@@ -36,7 +36,7 @@ class Pupil(keras.Model):
             scores = 1.0 * ops.sigmoid(scores)
         return scores
 
-    def _logits(self, frames, training):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    def _logits(self, frames: Any, training: bool) -> Any:
         network = self.network
         if isinstance(network, TutorialCnn):
             return network(frames, training=training)

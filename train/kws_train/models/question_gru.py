@@ -7,6 +7,7 @@ spectrograms and labels of TensorFlow's tutorial. Its training gives every one o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -67,13 +68,13 @@ class QuestionGru(keras.Model):
     def call(self, frames, training=False, all_steps=False):  # type: ignore[no-untyped-def]
         """A window: frames (B, window_frames, features) to the logits (B, labels) of its last step, or of all
         steps (B, 55, labels), as the question's training takes them."""
-        x = self._through(self.recurrent, self.normalize(frames), training)  # (B, 55, units)
+        x = _through(self.recurrent, self.normalize(frames), training)  # (B, 55, units)
         if all_steps:
-            return self._through(self.head, x, training)
-        return self._through(self.head, x[:, -1:], training)[:, 0]
+            return _through(self.head, x, training)
+        return _through(self.head, x[:, -1:], training)[:, 0]
 
-    @staticmethod
-    def _through(layers, x, training):  # type: ignore[no-untyped-def]
-        for layer in layers:
-            x = layer(x, training=training)
-        return x
+
+def _through(layers: list[keras.layers.Layer], x: Any, training: bool) -> Any:
+    for layer in layers:
+        x = layer(x, training=training)
+    return x
