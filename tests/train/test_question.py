@@ -100,15 +100,17 @@ def test_other_words_are_refused(corpus: Path, tmp_path: Path) -> None:
 
 def figures() -> dict[str, object]:
     """Two seeds of every row the page speaks of: made up, so that each figure is known."""
-    names = ("tutorial-cnn", "question-gru", "40-bands", "gru", "dropout-again")
-    after = dict(zip(names, (None, "tutorial-cnn", "question-gru", "40-bands", "40-bands"), strict=True))
+    names = ("tutorial-cnn", "question-gru", "40-bands", "gru", "dropout-again", "cnn-log")
+    after = dict(
+        zip(names, (None, "tutorial-cnn", "question-gru", "40-bands", "40-bands", "tutorial-cnn"), strict=True)
+    )
     rows = [
-        {"name": name, "what": f"what {name} is", "after": after[name], "aside": name == "dropout-again"}
+        {"name": name, "what": f"what {name} is", "after": after[name], "aside": "-again" in name}
         | {"macs_a_clip": 4_000_000, "macs_a_second": 2_500_000 if name == "gru" else 100_000_000}
         for name in names
     ]
     runs = [
-        {"row": name, "seed": seed, "accuracy": 0.5 + place / 10 + seed / 50, "accuracy_a_step": 0.3 + seed / 10}
+        {"row": name, "seed": seed, "accuracy": 0.3 + place / 10 + seed / 50, "accuracy_a_step": 0.3 + seed / 10}
         | {"epochs": 2, "cpu_seconds_an_epoch": 2.0 * (place + 1), "parameters": 1000}
         | {"history": {"val_clip_accuracy": [0.2, 0.4]}}
         for place, name in enumerate(names)
@@ -127,8 +129,8 @@ def test_the_table_holds_mean_spread_worth_and_relative_time() -> None:
     """Mean and deviation over the seeds; differences to the row it names; time in units of the first row's."""
     page = render(figures(), MARKS)
     assert "old" not in page
-    assert "| `40-bands` | what 40-bands is | 71.0 ± 1.4 % | +10.0 ± 2.0 | 1,000 | 3.00 |" in page
-    assert "| (dropout-again) | what dropout-again is | 91.0 ± 1.4 % | +20.0 ± 2.0 | 1,000 | 5.00 |" in page
+    assert "| `40-bands` | what 40-bands is | 51.0 ± 1.4 % | +10.0 ± 2.0 | 1,000 | 3.00 |" in page
+    assert "| (dropout-again) | what dropout-again is | 71.0 ± 1.4 % | +20.0 ± 2.0 | 1,000 | 5.00 |" in page
     assert "| `gru` | carries its state | 4.0 M | 2.5 M |" in page
     assert "40 times less" in page
     assert render(figures(), page) == page

@@ -91,6 +91,14 @@ def _rows() -> tuple[Row, ...]:
             "40-bands",
             aside=True,
         ),
+        Row(
+            "cnn-log",
+            "the tutorial's CNN with the logarithm, all epochs, best weights kept",
+            TutorialCnnConfig(labels=labels, features=stft),
+            "log-stft",
+            "tutorial-cnn",
+            aside=True,
+        ),
     ]
     return tuple(rows)
 
