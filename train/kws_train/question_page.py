@@ -114,11 +114,11 @@ def _short(figures: Values, named: dict[str, Values]) -> str:
         f"`{OURS}` is {_difference(ours, first)} points from the CNN, with {ours['parameters']:,} parameters instead "
         f"of {first['parameters']:,} and {statistics.mean(ours['time_an_epoch']):.2f} of its time an epoch; the "
         f"question's GRU takes {statistics.mean(asked['time_an_epoch']):.1f} times the CNN's.",
-        f"Part of that is not the network but what it is fed: the CNN with the same logarithm and all its epochs has "
+        f"To tell the network from what it is fed: the CNN with the logarithm and all its epochs has "
         f"{_share(fair['accuracy'])}; from there to `{OURS}` it is {_difference(ours, fair)} points.",
         f"What was worth most, in points, in this order of mending: {best}.",
         f"Counted as Keras counts in the question, over all 55 steps of each clip, its GRU has "
-        f"{_share(asked['accuracy_a_step'])}: steps before the word are counted as wrong.",
+        f"{_share(asked['accuracy_a_step'])}: those before the word is said count too.",
         f"Dropout 0.8 put back into the mended network: {_difference(again, named[again['after']])} points.",
         f"A second of stream with an answer each 40 ms costs {_millions(first['macs_a_second'])} multiplications with "
         f"the CNN and {_millions(ours['macs_a_second'])} with `{OURS}`, "
