@@ -42,7 +42,7 @@ def _plain(axes: Axes, grid: Literal["x", "y"]) -> None:
 
 
 def _accuracy(rows: list[Values]) -> Figure:
-    figure, axes = plt.subplots(figsize=(9, 4.8), layout="constrained")
+    figure, axes = plt.subplots(figsize=(11, 4.8), layout="constrained")
     names = [f"{row['what']}  ({row['name']})".replace("`", "") for row in rows]
     means = [100 * statistics.mean(row["accuracy"]) for row in rows]
     axes.barh(names, means, color=_colours(rows), height=0.65)
