@@ -26,6 +26,13 @@ def sizes_and_macs() -> dict[str, dict[str, tuple[int, int, int]]]:
     return found
 
 
+TINY_WINDOWS: dict[str, dict[str, Any]] = {
+    "ds-cnn": {"filters": 8, "blocks": 1},
+    "tutorial-cnn": {},
+    "question-gru": {"filters": 8, "units": 8, "dropout": 0.0, "normalized": True},
+}
+
+
 class _NoProgress:
     def update(self) -> None:
         pass
@@ -40,7 +47,7 @@ def learn_a_little(architecture: str) -> dict[str, Any]:
     from kws_train.models import build
 
     keras.utils.set_random_seed(0)
-    model = build(architecture, **TINY.get(architecture, {"filters": 8, "blocks": 1}))
+    model = build(architecture, **(TINY | TINY_WINDOWS)[architecture])
     c, rng = model.config, np.random.default_rng(0)
     steps = 8
     labels = rng.integers(0, c.labels, (4, steps)).astype(np.int8)

@@ -77,7 +77,7 @@ def test_a_step_of_trigger_gru_is_32_ms(found: Any) -> None:
     assert a_second == round(a_step / 0.032)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "tutorial-cnn", "question-gru"])
 def test_every_architecture_learns_in_the_loop(found: Any, name: str) -> None:
     """One batch again and again: the loss falls, and statistics of the batches are kept for the step."""
     learned = found[1][name]

@@ -52,6 +52,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     args.epochs = chosen.epochs if args.epochs is None else args.epochs
     args.size = args.size or chosen.default
     args.out = args.out or Path("runs") / args.architecture
+    if args.size not in chosen.sizes:
+        parser.error(f"{args.architecture} comes in size {', '.join(chosen.sizes)} only")
     if args.epochs < 1 or args.chunks < 1 or args.workers < 1:
         parser.error("--epochs, --chunks and --workers must be at least 1")
     return args

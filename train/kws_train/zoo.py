@@ -73,4 +73,18 @@ ARCHITECTURES: dict[str, Architecture] = {
         {"s": {"filters": 40}, "m": {"filters": 64}, "l": {"filters": 112}},
         epochs=60,
     ),
+    "tutorial-cnn": Architecture(
+        "the CNN of TensorFlow's tutorial simple_audio, on a window of 1 s; best with --recipe clips",
+        {"m": {}},
+        epochs=20,
+        frontend=Stft(),
+        stride=5,
+    ),
+    "question-gru": Architecture(
+        "the GRUs that somebody put in its place (docs/cnn-to-gru.md); with --recipe clips",
+        {"m": {"unrolled": True}},
+        epochs=20,
+        frontend=Stft(),
+        stride=5,
+    ),
 }

@@ -14,8 +14,10 @@ from kws_train.models.crnn import Crnn, CrnnConfig
 from kws_train.models.ds_cnn import DsCnn, DsCnnConfig
 from kws_train.models.gru import Gru, GruConfig
 from kws_train.models.gru2 import Gru2, Gru2Config
+from kws_train.models.question_gru import QuestionGru, QuestionGruConfig
 from kws_train.models.raw_gru import RawGru, RawGruConfig
 from kws_train.models.trigger_gru import TriggerGru, TriggerGruConfig
+from kws_train.models.tutorial_cnn import TutorialCnn, TutorialCnnConfig
 from kws_train.zoo import ARCHITECTURES
 
 MODELS: dict[str, tuple[Callable[[Any], keras.Model], type[ModelConfig]]] = {
@@ -26,6 +28,8 @@ MODELS: dict[str, tuple[Callable[[Any], keras.Model], type[ModelConfig]]] = {
     "bc-resnet": (BcResNet, BcResNetConfig),
     "trigger-gru": (TriggerGru, TriggerGruConfig),
     "ds-cnn": (DsCnn, DsCnnConfig),
+    "tutorial-cnn": (TutorialCnn, TutorialCnnConfig),
+    "question-gru": (QuestionGru, QuestionGruConfig),
 }
 
 

@@ -13,14 +13,14 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from kws_train.models.config import ModelConfig
 from kws_train.models.normalize import Normalize
 
 
 @dataclass(frozen=True)
-class QuestionGruConfig:
+class QuestionGruConfig(ModelConfig):
     """Sizes and faults; 607 thousand parameters by default."""
 
-    labels: int = 9
     features: int = 129
     window_frames: int = 124  # 1 s of hops of 8 ms
     stride: int = 5  # frames between two answers on a stream: 40 ms
@@ -31,6 +31,7 @@ class QuestionGruConfig:
     units: int = 128
     dropout: float = 0.8  # share of values that are put out
     normalized: bool = False  # the question's network takes magnitudes as they come
+    unrolled: bool = False  # no loop in the graph: larger, but it converts and its products can be counted
 
 
 class AsItComes(Normalize):
@@ -53,10 +54,10 @@ class QuestionGru(keras.Model):
             layers.BatchNormalization(),
             layers.ReLU(),
             layers.Dropout(c.dropout),
-            layers.GRU(c.units, return_sequences=True),  # (B, 55, units)
+            layers.GRU(c.units, return_sequences=True, unroll=c.unrolled),  # (B, 55, units)
             layers.Dropout(c.dropout),
             layers.BatchNormalization(),
-            layers.GRU(c.units, return_sequences=True),  # (B, 55, units)
+            layers.GRU(c.units, return_sequences=True, unroll=c.unrolled),  # (B, 55, units)
         ]
         self.head = [
             layers.Dropout(c.dropout),

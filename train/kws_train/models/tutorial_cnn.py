@@ -12,18 +12,17 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from kws_train.models.config import ModelConfig
 from kws_train.models.normalize import Normalize
 
 
 @dataclass(frozen=True)
-class TutorialCnnConfig:
+class TutorialCnnConfig(ModelConfig):
     """Sizes; 1.6 million parameters, nearly all between Flatten and the first Dense."""
 
-    labels: int = 9
     features: int = 129
     window_frames: int = 124  # 1 s of hops of 8 ms
     stride: int = 5  # frames between two answers on a stream: 40 ms
-    activation: str = "softmax"  # makes posteriors of the logits
 
 
 class NormalizeAll(Normalize):
