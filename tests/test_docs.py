@@ -73,10 +73,11 @@ def test_the_demo_in_the_readme_is_what_the_demo_prints(run_command: Run) -> Non
     assert rest[-1] in shown[1]
 
 
-def test_the_results_tables_are_made_from_the_committed_figures() -> None:
-    """docs/results.json, by script/make-results --render."""
+@pytest.mark.parametrize("script", ["make-results", "measure-zoo"])
+def test_the_tables_are_made_from_the_committed_figures(script: str) -> None:
+    """docs/results.json and docs/zoo.json, rendered again."""
     done = subprocess.run(
-        [sys.executable, ROOT / "script" / "make-results", "--check"], capture_output=True, text=True, check=False
+        [sys.executable, ROOT / "script" / script, "--check"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
