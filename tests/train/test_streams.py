@@ -68,7 +68,8 @@ def test_speech_and_other_words_are_background(sounds: Sounds) -> None:
     """Nothing to be named."""
     for changes in (
         {"word_share": 0.0, "other_share": 1.0},
-        {"word_share": 0.0, "other_share": 0.0, "speech_share": 1.0},
+        {"word_share": 0.0, "other_share": 0.0, "joined_share": 1.0},
+        {"word_share": 0.0, "other_share": 0.0, "joined_share": 0.0, "speech_share": 1.0},
     ):
         assert not stream(sounds, dataclasses.replace(PLAIN, **changes)).take(100_000).labels.any()
 
@@ -87,7 +88,10 @@ def test_noise_and_quiet_are_silence_where_the_labels_have_it(corpus: Path) -> N
     sounds = Sounds(load_material(corpus, "training", words), words, 0, rooms=0)
     silence, unknown = TWELVE_LABELS.index(SILENCE), TWELVE_LABELS.index(UNKNOWN)
     for changes, label in (
-        ({"word_share": 0.0, "other_share": 0.0, "speech_share": 0.0, "snippet_share": 0.0}, silence),
+        (
+            {"word_share": 0.0, "other_share": 0.0, "joined_share": 0.0, "speech_share": 0.0, "snippet_share": 0.0},
+            silence,
+        ),
         ({"word_share": 0.0, "other_share": 1.0}, unknown),
     ):
         source = stream(sounds, dataclasses.replace(PLAIN, **changes), labels=TWELVE_LABELS)
@@ -97,7 +101,7 @@ def test_noise_and_quiet_are_silence_where_the_labels_have_it(corpus: Path) -> N
 def test_noise_alone_comes_at_any_level(sounds: Sounds) -> None:
     """From hardly to be heard to loud, and names nothing."""
     recipe = dataclasses.replace(
-        PLAIN, word_share=0.0, other_share=0.0, speech_share=0.0, snippet_share=0.0, noise_share=1.0
+        PLAIN, word_share=0.0, other_share=0.0, joined_share=0.0, speech_share=0.0, snippet_share=0.0, noise_share=1.0
     )
     chunk = stream(sounds, recipe).take(120 * 16_000)
     levels = 20 * np.log10(chunk.samples.reshape(-1, 8_000).std(1))

@@ -43,6 +43,8 @@ class Items:
             item = self.word()
         elif chance < (reach := recipe.word_share + recipe.other_share) and self._sounds.others:
             item = self.other()
+        elif chance < (reach := reach + recipe.joined_share) and self._sounds.others:
+            item = self._joined()
         elif chance < (reach := reach + recipe.speech_share) and material.speech:
             item = self._speech(recipe.speech_s)
         elif chance < (reach := reach + recipe.snippet_share) and material.speech:
@@ -66,7 +68,7 @@ class Items:
         made = material.synthetic_words.get(word)
         clips = made if made and rng.random() < recipe.synthetic_word_share else material.words[word]
         clip, start, end = self._clip(clips)
-        samples, factor = self._voiced(clip)
+        samples, factor = self._voiced(clip, recipe.speed)
         start, end = int(start / factor), min(int(end / factor), len(samples))
         if rng.random() < recipe.cut_share:
             return Item(samples[: start + int((end - start) * self.between(recipe.cut_at))], "")
@@ -79,7 +81,21 @@ class Items:
             clips = material.synthetic_others
         else:
             clips = material.others[names[int(rng.integers(len(names)))]]
-        return Item(self._voiced(self._clip(clips)[0])[0], "")
+        return Item(self._voiced(self._clip(clips)[0], self._recipe.other_speed)[0], "")
+
+    def _joined(self) -> Item:
+        """Pieces of other words, end to end."""
+        recipe, rng, material, names = self._recipe, self._rng, self._sounds.material, self._sounds.others
+        pieces = []
+        for _ in range(int(rng.integers(recipe.joined_pieces[0], recipe.joined_pieces[1] + 1))):
+            clips = material.others[names[int(rng.integers(len(names)))]]
+            clip = clips[int(rng.integers(len(clips)))]
+            start, end = self._sounds.bounds(clip)
+            length = min(end - start, int(self.between(recipe.joined_s) * SAMPLE_RATE))
+            first = start + int(rng.integers(end - start - length + 1))
+            piece = to_float(clip[first : first + length])
+            pieces.append(piece / (np.abs(piece).max() + np.float32(1e-3)))
+        return Item(self._voiced(np.concatenate(pieces), recipe.other_speed)[0], "")
 
     def noise(self) -> Item:
         """A stretch of noise at any level, with nothing said in it."""
@@ -94,7 +110,7 @@ class Items:
         speech = recordings[int(self._rng.integers(len(recordings)))]
         length = min(len(speech), int(self.between(seconds) * SAMPLE_RATE))
         first = int(self._rng.integers(len(speech) - length + 1))
-        return Item(self._voiced(to_float(speech[first : first + length]))[0], "")
+        return Item(self._voiced(to_float(speech[first : first + length]), self._recipe.other_speed)[0], "")
 
     def _clip(self, clips: list[Pcm]) -> tuple[Samples, int, int]:
         """One of the clips, with less of the quiet before and after its sound; and where this starts and ends."""
@@ -104,11 +120,11 @@ class Items:
         first = min(int(before), start)
         return to_float(clip[first : max(len(clip) - int(after), end)]), start - first, end - first
 
-    def _voiced(self, samples: Samples) -> tuple[Samples, float]:
+    def _voiced(self, samples: Samples, speed: tuple[float, float]) -> tuple[Samples, float]:
         """Another speed, microphone, room and distance; and the factor of the speed."""
         recipe, rng, factor = self._recipe, self._rng, 1.0
         if rng.random() < recipe.speed_share:
-            factor = self.between(recipe.speed)
+            factor = self.between(speed)
             samples = change_speed(samples, factor)
         if rng.random() < recipe.tilt_share:
             samples = tilt(samples, self.between(recipe.tilt))

@@ -10,15 +10,18 @@ class Recipe:
     """How items are made and put together. Shares are of the items; pairs are the ends of a uniform choice."""
 
     # What comes. What remains of the shares is near silence.
-    word_share: float = 0.42
-    other_share: float = 0.18
-    speech_share: float = 0.18
+    word_share: float = 0.38
+    other_share: float = 0.15
+    joined_share: float = 0.06  # pieces of other words end to end: speech of more people than read any
+    speech_share: float = 0.22
     snippet_share: float = 0.07  # a piece of speech as short as a word
     noise_share: float = 0.07  # noise with nothing said in it
     synthetic_word_share: float = 0.05  # of the words, where synthesized ones lie with the recordings
     synthetic_other_share: float = 0.3  # of the other words, likewise
     speech_s: tuple[float, float] = (1.5, 5.0)
     snippet_s: tuple[float, float] = (0.2, 0.8)
+    joined_pieces: tuple[int, int] = (3, 8)
+    joined_s: tuple[float, float] = (0.15, 0.5)  # of a piece
     noise_s: tuple[float, float] = (1.0, 5.0)
     silence_s: tuple[float, float] = (0.2, 1.5)
     pause_share: float = 0.5
@@ -30,7 +33,8 @@ class Recipe:
     gain_db: tuple[float, float] = (-18.0, 6.0)  # of a peak of 0.5
     noise_db: tuple[float, float] = (-55.0, -12.0)  # noise alone, dBFS
     speed_share: float = 0.6
-    speed: tuple[float, float] = (0.85, 1.18)
+    speed: tuple[float, float] = (0.85, 1.18)  # of the words to be heard
+    other_speed: tuple[float, float] = (0.75, 1.35)  # of all other speech; the pitch moves too: other speakers
     room_share: float = 0.25
     tilt_share: float = 0.3
     tilt: tuple[float, float] = (-0.6, 0.6)

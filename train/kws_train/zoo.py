@@ -28,7 +28,11 @@ class Architecture:
 ARCHITECTURES: dict[str, Architecture] = {
     "gru": Architecture(
         "one GRU behind a strided Conv1D",
-        {"s": {"filters": 64, "units": 80}, "m": {"filters": 96, "units": 128}, "l": {"filters": 128, "units": 176}},
+        {
+            "s": {"filters": 64, "units": 80},
+            "m": {"filters": 96, "units": 128},
+            "l": {"filters": 128, "units": 176, "dropout": 0.1},
+        },
         epochs=90,
         default="l",
     ),

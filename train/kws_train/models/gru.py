@@ -22,6 +22,7 @@ class GruConfig(ModelConfig):
     filters: int = 96
     kernel: int = 5  # frames of 20 ms
     units: int = 128
+    dropout: float = 0.0  # of what goes into the GRU and of what comes out, not of the state
 
 
 class Gru(keras.Model):
@@ -35,6 +36,7 @@ class Gru(keras.Model):
         self.cell = keras.layers.GRUCell(config.units)
         self.rnn = keras.layers.RNN(self.cell, return_sequences=True, return_state=True, unroll=True)
         self.head = keras.layers.Dense(config.labels)
+        self.dropout = keras.layers.Dropout(config.dropout)
 
     @property
     def state_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -45,9 +47,9 @@ class Gru(keras.Model):
     def call(self, frames, conv_state, gru_state, training=False):  # type: ignore[no-untyped-def]
         """A sequence: frames (B, T, features) to logits (B, T / stride, labels) and the states after it."""
         x, conv_state = with_past(conv_state, self.normalize(frames))  # (B, T + kernel - stride, features)
-        x = self.conv(x)  # (B, T / stride, filters)
+        x = self.dropout(self.conv(x), training=training)  # (B, T / stride, filters)
         x, gru_state = self.rnn(x, initial_state=gru_state)  # (B, T / stride, units)
-        return self.head(x), conv_state, gru_state
+        return self.head(self.dropout(x, training=training)), conv_state, gru_state
 
     def step(self, frames, conv_state, gru_state):  # type: ignore[no-untyped-def]
         """One step without a loop: frames (B, stride, features) to logits (B, labels) and the new states."""
