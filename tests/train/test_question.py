@@ -40,7 +40,7 @@ def clips(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_rows_are_trained_and_what_is_done_is_not_done_again(corpus: Path, clips: Path, tmp_path: Path) -> None:
-    """Two epochs; the second call trains the row that is missing alone; other settings are refused."""
+    """Two epochs; the second call trains what is missing alone; other settings are refused."""
     out = tmp_path / "out"
     arguments = ["--data", corpus, "--list", clips, "--out", out, "--epochs", "2", "--seeds", "1", "--only"]
     done = question(*arguments, "question-gru")
@@ -54,10 +54,14 @@ def test_rows_are_trained_and_what_is_done_is_not_done_again(corpus: Path, clips
     assert min(first["history"]["loss"]) > np.log(1 + 7 / np.e)
 
     before = (out / "question-gru-0.json").stat().st_mtime_ns
-    done = question(*arguments, "question-gru", "gru")
+    done = question(*arguments, "question-gru", "log")
     assert done.returncode == 0, done.stderr
-    assert [json.loads(line)["row"] for line in done.stdout.splitlines()] == ["gru"]
+    assert [json.loads(line)["row"] for line in done.stdout.splitlines()] == ["log", "patience"]
     assert (out / "question-gru-0.json").stat().st_mtime_ns == before
+
+    # One run gives both: with the weights where patience 2 would have ended it, and with its best.
+    log, patience = (json.loads((out / f"{name}-0.json").read_text()) for name in ("log", "patience"))
+    assert log["history"]["val_loss"] == patience["history"]["val_loss"][: log["epochs"]]
 
     arguments[arguments.index("2")] = "3"
     assert_fault(question(*arguments, "gru"), "was begun with epochs=2")
