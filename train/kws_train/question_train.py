@@ -88,7 +88,8 @@ class _Stopped(keras.callbacks.Callback):
 
     def __init__(self) -> None:
         super().__init__()
-        self.epochs, self.weights = 0, []
+        self.epochs = 0
+        self.weights: list[NDArray[np.float32]] = []
         self._best, self._waited = float("inf"), 0
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
