@@ -105,9 +105,8 @@ def test_other_words_are_refused(corpus: Path, tmp_path: Path) -> None:
 def figures() -> dict[str, object]:
     """Two seeds of every row the page speaks of: made up, so that each figure is known."""
     names = ("tutorial-cnn", "question-gru", "dropout", "40-bands", "gru", "dropout-again", "cnn-log")
-    after = dict(
-        zip(names, (None, "tutorial-cnn", "question-gru", "40-bands", "40-bands", "tutorial-cnn"), strict=True)
-    )
+    before = (None, *names[:4], "40-bands", "tutorial-cnn")
+    after = dict(zip(names, before, strict=True))
     rows = [
         {"name": name, "what": f"what {name} is", "after": after[name], "aside": "-again" in name}
         | {"macs_a_clip": 4_000_000, "macs_a_second": 2_500_000 if name == "gru" else 100_000_000}
