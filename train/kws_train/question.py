@@ -101,15 +101,16 @@ def _train(args: argparse.Namespace) -> None:
     strange = [name for name in args.only or [] if name not in names]
     if strange:
         raise DataError(f"row {strange[0]!r} is not known; there are {', '.join(names)}")
+    trained = [row for row in ROWS if row.name not in {other.stopped_is for other in ROWS}]
+    wanted = [row for row in trained if not args.only or {row.name, row.stopped_is} & set(args.only)]
     clips = ListedClips(args.data, args.list)
     for seed in range(args.seeds):
-        for row in ROWS:
-            path = args.out / f"{row.name}-{seed}.json"
-            if path.exists() or (args.only and row.name not in args.only):
+        for row in wanted:
+            if (args.out / f"{row.name}-{seed}.json").exists():
                 continue
-            result = train_row(row, seed, args.epochs, clips)
-            _write_json(path, result)
-            _tell(result)
+            for result in train_row(row, seed, args.epochs, clips):
+                _write_json(args.out / f"{result['row']}-{seed}.json", result)
+                _tell(result)
     if args.only:
         return
     runs = [_read_json(args.out / f"{row.name}-{seed}.json") for row in ROWS for seed in range(args.seeds)]

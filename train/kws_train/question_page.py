@@ -106,7 +106,7 @@ def _short(figures: Values, named: dict[str, Values]) -> str:
     ranked = sorted(mends, key=lambda row: _worth(row, named[row["after"]]), reverse=True)
     best = "; ".join(f"{row['what']} ({_difference(row, named[row['after']])})" for row in ranked[:3])
     clips = figures["clips"]["testing"]
-    again, fair = named["dropout-again"], named["cnn-log"]
+    dry, again, fair = (named[name] for name in ("dropout", "dropout-again", "cnn-log"))
     lines = [
         f"Of the {clips} test clips the tutorial's CNN names {_share(first['accuracy'])}, the question's GRU "
         f"{_share(asked['accuracy'])} and a GRU set up as below {_share(ours['accuracy'])} "
@@ -118,7 +118,8 @@ def _short(figures: Values, named: dict[str, Values]) -> str:
         f"{_share(fair['accuracy'])}; from there to `{OURS}` it is {_difference(ours, fair)} points.",
         f"What was worth most, in points, in this order of mending: {best}.",
         f"Counted as Keras counts in the question, over all 55 steps of each clip, its GRU has "
-        f"{_share(asked['accuracy_a_step'])}: those before the word is said count too.",
+        f"{_share(asked['accuracy_a_step'])}. With Dropout 0.2 it has {_share(dry['accuracy_a_step'])} counted so, "
+        f"while its last step names {_share(dry['accuracy'])} of the clips: steps before the word is said count too.",
         f"Dropout 0.8 put back into the mended network: {_difference(again, named[again['after']])} points.",
         f"A second of stream with an answer each 40 ms costs {_millions(first['macs_a_second'])} multiplications with "
         f"the CNN and {_millions(ours['macs_a_second'])} with `{OURS}`, "

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 COLOURS = {"tutorial-cnn": "#cc5500", "question-gru": "#a40000", "gru": "#3465a4"}
 MEND_COLOUR = "#8fb0d6"
-LEARNING = {"one-label": "#75507b", "log": "#4e9a06"}  # rows whose learning is shown beside those of COLOURS
+LEARNING = {"dropout": "#75507b", "log": "#4e9a06"}  # rows whose learning is shown beside those of COLOURS
 
 Values = dict[str, Any]
 

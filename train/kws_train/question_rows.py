@@ -29,6 +29,7 @@ class Row:
     after: str | None = None  # the row that it is compared with
     every_step: bool = False  # each step is given the clip's label, as in the question; else the last alone
     stops_early: bool = False  # EarlyStopping(patience=2), last weights kept; else all epochs and the best weights
+    stopped_is: str | None = None  # the row that is this very run, but stopped early: it needs no training of its own
     aside: bool = False  # a side row: the next row does not build on it
 
     @property
@@ -80,7 +81,7 @@ def _rows() -> tuple[Row, ...]:
         Row("one-label", "55 labels → one, at the end", dry, "stft", "dropout", stops_early=True),
         Row("softmax", "sigmoid → softmax", plain, "stft", "one-label", stops_early=True),
         Row("log", "magnitudes → their normalized logarithm", normalized, "log-stft", "softmax", stops_early=True),
-        Row("patience", "patience 2 → all epochs, best weights kept", normalized, "log-stft", "log"),
+        Row("patience", "patience 2 → all epochs, best weights kept", normalized, "log-stft", "log", stopped_is="log"),
         Row("40-bands", "129 bins each 8 ms → 40 mel bands each 20 ms", small, "log-mel", "patience"),
         Row("gru", "two GRUs → one, without BatchNormalization", GruConfig(labels=labels), "log-mel", "40-bands"),
         Row(

@@ -83,8 +83,28 @@ def _answers(pupil: Pupil, frames: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.concatenate([np.asarray(scores).argmax(-1) for scores in batches])
 
 
-def train_row(row: Row, seed: int, epochs: int, clips: ListedClips) -> dict[str, Any]:
-    """Train one row with one seed; return its figures on the testing part, its history and its cost."""
+class _Stopped(keras.callbacks.Callback):
+    """The weights that EarlyStopping(patience=2) would have left, kept while the training goes on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.epochs = 0
+        self.weights: list[NDArray[np.float32]] = []
+        self._best, self._waited = float("inf"), 0
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if self._waited >= PATIENCE:
+            return
+        self.epochs, self.weights = epoch + 1, self.model.get_weights()
+        improved = logs["val_loss"] < self._best
+        self._best, self._waited = min(self._best, logs["val_loss"]), 0 if improved else self._waited + 1
+
+
+def train_row(row: Row, seed: int, epochs: int, clips: ListedClips) -> list[dict[str, Any]]:
+    """Train one row with one seed; return its figures on the testing part, its history and its cost.
+
+    Where the row before it is the same run stopped early (`stopped_is`), that row's come first.
+    """
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     training, validation, testing = (clips.part(part, row.features) for part in ("training", "validation", "testing"))
@@ -98,25 +118,35 @@ def train_row(row: Row, seed: int, epochs: int, clips: ListedClips) -> dict[str,
         stopping = keras.callbacks.EarlyStopping(patience=PATIENCE)
     else:
         stopping = keras.callbacks.EarlyStopping(patience=epochs, restore_best_weights=True)
-    clock = _Clock()
+    clock, stopped = _Clock(), _Stopped()
     history = pupil.fit(
         training.frames,
         _targets(training.labels, row, steps),
         batch_size=BATCH,
         epochs=epochs,
         validation_data=(validation.frames, _targets(validation.labels, row, steps)),
-        callbacks=[clock, stopping],
+        callbacks=[clock, stopped, stopping],
         verbose=0,
     ).history
-    answers = _answers(pupil, testing.frames)
-    last = answers[:, -1] if row.every_step else answers
-    return {
-        "row": row.name,
-        "seed": seed,
-        "parameters": pupil.count_params(),
-        "accuracy": float(np.mean(last == testing.labels)),
-        "accuracy_a_step": float(np.mean(answers == testing.labels[:, None])) if row.every_step else None,
-        "epochs": len(clock.seconds),
-        "cpu_seconds_an_epoch": float(np.median(clock.seconds[1:] or clock.seconds)),  # the first one compiles
-        "history": {name: [round(float(value), 5) for value in values] for name, values in history.items()},
-    }
+
+    def result(name: str, epochs: int) -> dict[str, Any]:
+        answers = _answers(pupil, testing.frames)
+        last = answers[:, -1] if row.every_step else answers
+        return {
+            "row": name,
+            "seed": seed,
+            "parameters": pupil.count_params(),
+            "accuracy": float(np.mean(last == testing.labels)),
+            "accuracy_a_step": float(np.mean(answers == testing.labels[:, None])) if row.every_step else None,
+            "epochs": epochs,
+            "cpu_seconds_an_epoch": float(np.median(clock.seconds[1:] or clock.seconds)),  # the first one compiles
+            "history": {
+                name: [round(float(value), 5) for value in values[:epochs]] for name, values in history.items()
+            },
+        }
+
+    results = [result(row.name, len(clock.seconds))]
+    if row.stopped_is:
+        pupil.set_weights(stopped.weights)
+        results.insert(0, result(row.stopped_is, stopped.epochs))
+    return results
