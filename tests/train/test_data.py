@@ -58,7 +58,7 @@ def test_a_list_is_split_at_random_into_parts_of_its_own(corpus: Path, tmp_path:
     names = [str(clip.path.relative_to(corpus)) for clip in clips_in(corpus / "words")]
     (tmp_path / "list.txt").write_text("\n".join(names))
     parts = [clips_listed(tmp_path / "list.txt", corpus, part) for part in ("training", "validation", "testing")]
-    assert [len(part) for part in parts] == [80, 10, 10]
+    assert [len(part) for part in parts] == [96, 12, 12]
     assert sorted(clip for part in parts for clip in part) == clips_in(corpus / "words")
     assert clips_listed(tmp_path / "list.txt", corpus, "training") == parts[0]
 
@@ -121,4 +121,4 @@ def test_material_knows_words_from_others(corpus: Path) -> None:
     assert sorted(material.words) == sorted(WORDS)
     assert sorted(material.others) == ["bed", "cat", "off", "on"]
     assert (len(material.speech), len(material.noise)) == (1, 1)
-    assert len(material.names) == 10 * 6 + 2
+    assert len(material.names) == 12 * 6 + 2
