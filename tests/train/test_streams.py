@@ -23,7 +23,7 @@ from tests.conftest import tone
 
 PLAIN = Recipe(
     word_share=1.0, trim_s=0.0, pause_share=0.0, cut_share=0.0, gain_db=(0.0, 0.0), speed_share=0.0, room_share=0.0,
-    tilt_share=0.0, bed_share=0.0, floor_db=(-90.0, -90.0), mask_share=0.0,
+    tilt_share=0.0, bed_share=0.0, target_delay_s=0.0, floor_db=(-90.0, -90.0), mask_share=0.0,
 )  # fmt: skip
 
 
@@ -46,6 +46,14 @@ def test_a_word_is_to_be_named_for_300_ms_from_its_end(sounds: Sounds) -> None:
     without = np.flatnonzero(chunk.weights == 0)
     assert without[0] / 16_000 == pytest.approx(0.5, abs=0.02)
     assert without[-1] + 1 == named[0]
+
+
+def test_a_word_is_named_when_what_follows_its_end_has_been_heard(sounds: Sounds) -> None:
+    """80 ms later; until then neither answer is wrong."""
+    chunk = stream(sounds, dataclasses.replace(PLAIN, target_delay_s=0.08)).take(20_000)
+    named = np.flatnonzero(chunk.labels)
+    assert named[0] / 16_000 == pytest.approx(0.78, abs=0.02)
+    assert not chunk.weights[named[0] - round(0.08 * 16_000) : named[0]].any()
 
 
 def test_a_target_reaches_into_the_next_item_and_the_next_chunk(sounds: Sounds) -> None:

@@ -89,6 +89,8 @@ class Items:
         pieces = []
         for _ in range(int(rng.integers(recipe.joined_pieces[0], recipe.joined_pieces[1] + 1))):
             clips = material.others[names[int(rng.integers(len(names)))]]
+            if material.synthetic_others and rng.random() < recipe.joined_synthetic_share:
+                clips = material.synthetic_others
             clip = clips[int(rng.integers(len(clips)))]
             start, end = self._sounds.bounds(clip)
             length = min(end - start, int(self.between(recipe.joined_s) * SAMPLE_RATE))

@@ -21,7 +21,8 @@ class Recipe:
     speech_s: tuple[float, float] = (1.5, 5.0)
     snippet_s: tuple[float, float] = (0.2, 0.8)
     joined_pieces: tuple[int, int] = (3, 8)
-    joined_s: tuple[float, float] = (0.15, 0.5)  # of a piece
+    joined_s: tuple[float, float] = (0.15, 0.6)  # of a piece
+    joined_synthetic_share: float = 0.4  # of the pieces, where synthesized words lie with the recordings
     noise_s: tuple[float, float] = (1.0, 5.0)
     silence_s: tuple[float, float] = (0.2, 1.5)
     pause_share: float = 0.5
@@ -47,7 +48,8 @@ class Recipe:
     mask_bands: int = 6
     mask_frames: int = 4
     # What is to be said of it.
-    target_s: float = 0.3  # how long after its end a word is to be named
+    target_delay_s: float = 0.08  # what follows a word's end tells "no" from "noble"
+    target_s: float = 0.3  # how long a word is then to be named
     target_weight: float = 2.0
     # Clips one at a time instead of a stream.
     clip_background_share: float = 0.3

@@ -2,8 +2,8 @@
 
 A model that carries its state for ever must be trained on what it will meet: not clips, but a stream in
 which a word is a rare thing with a before and an after. The target is the word's label for a moment after
-its end, where it has been heard and can be named; everything else is background. Clips, one at a time, are
-what keyword spotters are usually trained on: here for the comparison.
+its end, where it has been heard and can be told from what only begins like it; everything else is background.
+Clips, one at a time, are what keyword spotters are usually trained on: here for the comparison.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Stream:
             unnamed = self._labels[first:end] == 0
             self._labels[first:end][unnamed] = label_of(item, self._labels_known)
         elif item.said:
-            heard = first + item.end
+            heard = first + item.end + int(recipe.target_delay_s * SAMPLE_RATE)
             until = heard + int(recipe.target_s * SAMPLE_RATE)
             self._weights[first + item.middle : heard] = 0.0
             self._weights[heard:until] = recipe.target_weight
