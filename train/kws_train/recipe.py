@@ -15,7 +15,7 @@ class Recipe:
     joined_share: float = 0.06  # pieces of other words end to end: speech of more people than read any
     speech_share: float = 0.22
     snippet_share: float = 0.07  # a piece of speech as short as a word
-    noise_share: float = 0.07  # noise with nothing said in it
+    noise_share: float = 0.09  # noise with nothing said in it
     synthetic_word_share: float = 0.05  # of the words, where synthesized ones lie with the recordings
     synthetic_other_share: float = 0.3  # of the other words, likewise
     speech_s: tuple[float, float] = (1.5, 5.0)
@@ -48,7 +48,7 @@ class Recipe:
     mask_bands: int = 6
     mask_frames: int = 4
     # What is to be said of it.
-    target_delay_s: float = 0.08  # what follows a word's end tells "no" from "noble"
+    target_delay_s: float = 0.12  # what follows a word's end tells "no" from "noble"
     target_s: float = 0.3  # how long a word is then to be named
     target_weight: float = 2.0
     # Clips one at a time instead of a stream.
