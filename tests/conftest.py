@@ -89,7 +89,18 @@ def tiny_runs(tmp_path_factory: pytest.TempPathFactory, corpus: Path, run_comman
     for architecture in ("gru", "ds-cnn"):
         runs[architecture] = folder / architecture
         done = run_command(
-            "kws-train", architecture, "--data", corpus, "--out", runs[architecture], "--epochs", "2", "--chunks", "3"
+            "kws-train",
+            architecture,
+            "--data",
+            corpus,
+            "--out",
+            runs[architecture],
+            "--epochs",
+            "2",
+            "--chunks",
+            "3",
+            "--size",
+            "m",
         )
         assert done.returncode == 0, done.stderr
     return runs

@@ -90,7 +90,7 @@ def test_a_lost_worker_ends_all_and_resumed_they_make_the_model_of_one_machine(
     corpus: Path, tmp_path: Path, tiny_runs: dict[str, Path]
 ) -> None:
     """kill -9 of one in the second epoch; then both with --resume. Each in a folder of its own, as on two machines."""
-    arguments = ["gru", "--data", str(corpus), "--epochs", "2", "--chunks", "3", "--workers", "1"]
+    arguments = ["gru", "--data", str(corpus), "--size", "m", "--epochs", "2", "--chunks", "3", "--workers", "1"]
     chiefs, others = (tmp_path / f"worker{index}" / "runs" / "gru" for index in (0, 1))
     run = RunDir(chiefs)
     with workers(tmp_path, arguments, arguments) as (chief, other):
@@ -120,7 +120,7 @@ def test_a_lost_worker_ends_all_and_resumed_they_make_the_model_of_one_machine(
 
 def test_workers_with_other_arguments_are_refused(corpus: Path, tmp_path: Path) -> None:
     """On all of them."""
-    arguments = ["gru", "--data", str(corpus), "--epochs", "2", "--chunks", "3", "--workers", "1"]
+    arguments = ["gru", "--data", str(corpus), "--size", "m", "--epochs", "2", "--chunks", "3", "--workers", "1"]
     with workers(tmp_path, arguments, [*arguments, "--seed", "1"]) as both:
         assert [process.wait(PATIENCE_S) for process in both] == [1, 1]
     for index in (0, 1):
@@ -130,7 +130,7 @@ def test_workers_with_other_arguments_are_refused(corpus: Path, tmp_path: Path) 
 def test_ctrl_c_is_heard_while_the_others_are_waited_for(corpus: Path, tmp_path: Path) -> None:
     """TensorFlow by itself is deaf then."""
     environment = os.environ | {"TF_CONFIG": config(free_addresses(2), 0)}
-    arguments = ["gru", "--data", str(corpus), "--epochs", "2", "--chunks", "3", "--workers", "1"]
+    arguments = ["gru", "--data", str(corpus), "--size", "m", "--epochs", "2", "--chunks", "3", "--workers", "1"]
     with subprocess.Popen(
         [TRAIN, *arguments], env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:

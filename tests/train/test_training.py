@@ -108,7 +108,7 @@ def test_ctrl_c_ends_training_cleanly_with_130(corpus: Path, tmp_path: Path) -> 
 def test_resuming_with_other_arguments_is_refused(corpus: Path, tiny_runs: dict[str, Path], run_command: Run) -> None:
     """It would be neither the one run nor the other."""
     done = run_command(
-        "kws-train", "gru", "--data", corpus, "--out", tiny_runs["gru"], "--resume", "--epochs", "3", "--chunks", "3"
+        "kws-train", "gru", "--data", corpus, "--out", tiny_runs["gru"], "--resume", "--size", "m", "--epochs", "3"
     )
     assert_fault(done, "was begun with epochs=2")
 
