@@ -65,8 +65,10 @@ class Items:
         """One of the words to be heard, each as often as any other; some are broken off."""
         recipe, rng, material = self._recipe, self._rng, self._sounds.material
         word = self._sounds.words[int(rng.integers(len(self._sounds.words)))]
-        made = material.synthetic_words.get(word)
-        clips = made if made and rng.random() < recipe.synthetic_word_share else material.words[word]
+        clips, made = material.words[word], material.synthetic_words.get(word, [])
+        weight = recipe.synthetic_word_weight * len(made)
+        if made and rng.random() < weight / (weight + len(clips)):
+            clips = made
         clip, start, end = self._clip(clips)
         samples, factor = self._voiced(clip, recipe.speed)
         start, end = int(start / factor), min(int(end / factor), len(samples))

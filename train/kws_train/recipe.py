@@ -16,7 +16,7 @@ class Recipe:
     speech_share: float = 0.22
     snippet_share: float = 0.07  # a piece of speech as short as a word
     noise_share: float = 0.09  # noise with nothing said in it
-    synthetic_word_share: float = 0.05  # of the words, where synthesized ones lie with the recordings
+    synthetic_word_weight: float = 0.3  # a synthesized clip of a word comes so often as this many recorded ones
     synthetic_other_share: float = 0.3  # of the other words, likewise
     speech_s: tuple[float, float] = (1.5, 5.0)
     snippet_s: tuple[float, float] = (0.2, 0.8)
