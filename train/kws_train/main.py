@@ -18,7 +18,7 @@ EXAMPLES = """\
   TF_CONFIG=... kws-train gru --data DATA       on several machines: docs/more-than-one-machine.md
 
 DATA holds words/<word>/<speaker>_nohash_<n>.wav (the layout of Speech Commands) and, if there,
-speech/train, speech/dev (with transcripts.txt), noise/train and noise/dev."""
+speech/train, speech/dev (with transcripts.txt), noise/train, noise/dev and synthetic (what kws-words writes)."""
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
