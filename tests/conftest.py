@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from kws_runtime.audio import read_wav
 from kws_runtime.corpus import WORDS, part_of
+from kws_runtime.listen import DEMO
+from kws_runtime.scoring import read_truth
 
 CLIPS_A_PART = {"training": 6, "validation": 2, "testing": 2}
 
@@ -79,6 +82,15 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
             soundfile.write(path, samples, 16_000, subtype="PCM_16")
         (folder / "speech" / side / "transcripts.txt").write_text("a\tit is a fine day\n")
     return folder
+
+
+def cut_out_the_demos_words(folder: Path) -> None:
+    """The demo's words as clips of one testing speaker, `folder/words/<word>/*.wav`."""
+    samples = read_wav(DEMO)
+    for word in read_truth(DEMO.with_suffix(".json")).words:
+        path = folder / "words" / word.label / "0000000b_nohash_0.wav"
+        path.parent.mkdir(parents=True)
+        soundfile.write(path, samples[int(word.start * 16_000) - 2000 : int(word.end * 16_000) + 2000], 16_000)
 
 
 @pytest.fixture(scope="session")

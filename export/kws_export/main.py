@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kws_runtime.cli import command_parser, need_extra, run_command
+from kws_runtime.corpus import words_of
 from kws_runtime.errors import DataError, ModelError
 from kws_runtime.frontend import FrontEndConfig
 from kws_runtime.interpreter import installed_interpreters
@@ -33,7 +34,7 @@ INT8_AGREEMENT, INT8_AGREEMENT_ON_WORDS = 0.98, 0.9  # a file whose 95 % interva
 
 def _info(description: dict[str, Any], step: Any, scheme: str, attribution: str, licence: str) -> ModelInfo:
     labels = tuple(description["labels"])
-    words = [label for label in labels if not label.startswith("_")]
+    words = words_of(labels)
     keys = ("architecture", "sizes", "parameters", "data_digest", "arguments", "figures", "versions")
     return ModelInfo(
         name=f"{description['architecture']}-{scheme}",

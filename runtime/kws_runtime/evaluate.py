@@ -14,7 +14,7 @@ from kws_runtime.cli import command_parser, native_chatter_shut, run_command
 from kws_runtime.corpus import PARTS
 from kws_runtime.det import det_curve, hear, score
 from kws_runtime.errors import DataError
-from kws_runtime.files import write_atomically
+from kws_runtime.files import write_text
 from kws_runtime.interpreter import INTERPRETERS
 from kws_runtime.listener import Listener
 from kws_runtime.plot import need_matplotlib, plot_figures
@@ -73,14 +73,10 @@ def _evaluate(args: argparse.Namespace) -> None:
     if args.sweep:
         figures["sweep"] = evaluate_sweep(listener, args.data, args.part, args.sweep)
     if args.markdown:
-        write_atomically(args.markdown, lambda path: _write(path, markdown(figures)))
+        write_text(args.markdown, markdown(figures))
     if args.plot:
         plot_figures(figures, args.plot)
     print(json.dumps(figures) if args.json else "\n".join(lines(figures)))
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def _rate(text: str) -> float:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from kws_runtime.frontend import Samples
 
@@ -23,7 +26,10 @@ def noise_under(level: float, noise: Samples, snr_db: float) -> Samples:
     return noise * np.float32(level / rms * 10 ** (-snr_db / 20))
 
 
-def random_piece(samples: Samples, length: int, rng: np.random.Generator) -> Samples:
+def random_piece(samples: NDArray[Any], length: int, rng: np.random.Generator) -> NDArray[Any]:
     """A piece (length,) that begins anywhere and goes on at the recording's beginning where it ends."""
     at = int(rng.integers(len(samples)))
-    return np.take(samples, np.arange(at, at + length), mode="wrap")
+    piece = samples[at : at + length]
+    while len(piece) < length:
+        piece = np.concatenate([piece, samples[: length - len(piece)]])
+    return piece

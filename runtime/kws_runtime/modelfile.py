@@ -16,7 +16,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kws_runtime.corpus import words_of
 from kws_runtime.errors import ModelError
+from kws_runtime.files import write_atomically
 from kws_runtime.frontend import FrontEndConfig
 
 FORMAT = 1
@@ -70,7 +72,7 @@ class ModelInfo:
     @property
     def words(self) -> tuple[str, ...]:
         """The labels that raise events."""
-        return tuple(label for label in self.labels if not label.startswith("_"))
+        return words_of(self.labels)
 
     def step_end(self, step: int) -> float:
         """Seconds from the first sample of the stream to the last sample that a step uses."""
@@ -186,12 +188,11 @@ def write_model(path: Path, info: ModelInfo, flatbuffer: bytes) -> None:
     """Write a model file atomically. Raises ModelError where `info` contradicts itself."""
     info.check()
     text = json.dumps({**info.to_json(), "sha256": hashlib.sha256(flatbuffer).hexdigest()}, indent=1)
-    unfinished = path.with_name(f".{path.name}.part")
-    try:
+
+    def write(unfinished: Path) -> None:
         unfinished.write_bytes(flatbuffer)
         with zipfile.ZipFile(unfinished, "a") as archive:
             entry = zipfile.ZipInfo(METADATA_NAME)  # a fixed date: the same model gives the same file
             archive.writestr(entry, text, zipfile.ZIP_DEFLATED)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+
+    write_atomically(path, write)

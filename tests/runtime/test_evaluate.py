@@ -16,19 +16,14 @@ from kws_runtime.audio import read_wav
 from kws_runtime.clips import CLIP_SAMPLES, ITEM_SAMPLES, lay_clip
 from kws_runtime.listen import DEMO
 from kws_runtime.modelfile import find_model
-from kws_runtime.scoring import read_truth
-from tests.conftest import Run, assert_fault
+from tests.conftest import Run, assert_fault, cut_out_the_demos_words
 
 
 @pytest.fixture(scope="module")
 def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's words cut out as clips of one testing speaker, with a background clip; and the demo as a scene."""
     folder = tmp_path_factory.mktemp("spoken")
-    samples = read_wav(DEMO)
-    for word in read_truth(DEMO.with_suffix(".json")).words:
-        path = folder / "words" / word.label / "0000000b_nohash_0.wav"
-        path.parent.mkdir(parents=True)
-        soundfile.write(path, samples[int(word.start * 16_000) - 2000 : int(word.end * 16_000) + 2000], 16_000)
+    cut_out_the_demos_words(folder)
     quiet = folder / "canonical" / "_silence_" / "a.wav"
     quiet.parent.mkdir(parents=True)
     soundfile.write(quiet, np.zeros(16_000, np.int16), 16_000)

@@ -9,13 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from kws_runtime.audio import read_wav
 from kws_runtime.corpus import part_of
 from kws_runtime.levels import loudness, noise_under, random_piece
-from kws_runtime.listen import DEMO
-from kws_runtime.scoring import read_truth
 from kws_runtime.sweep import noisy_layer
-from tests.conftest import Run, assert_fault
+from tests.conftest import Run, assert_fault, cut_out_the_demos_words
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.standard_normal(80_000).astype(np.float32) * np.float32(0.05)
@@ -63,11 +60,7 @@ def test_an_items_noise_is_the_same_at_every_snr() -> None:
 def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's words as clips of one speaker, and a noise."""
     folder = tmp_path_factory.mktemp("spoken")
-    samples = read_wav(DEMO)
-    for word in read_truth(DEMO.with_suffix(".json")).words:
-        path = folder / "words" / word.label / "0000000b_nohash_0.wav"
-        path.parent.mkdir(parents=True)
-        soundfile.write(path, samples[int(word.start * 16_000) - 2000 : int(word.end * 16_000) + 2000], 16_000)
+    cut_out_the_demos_words(folder)
     (folder / "noise").mkdir()
     soundfile.write(folder / "noise" / "a.wav", NOISE, 16_000)
     return folder

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kws_train.rundir import RunDir, write_atomically
+from kws_runtime.files import write_atomically
+from kws_train.rundir import RunDir
 from tests.conftest import Run, assert_fault
 
 TRAIN = Path(sys.executable).parent / "kws-train"

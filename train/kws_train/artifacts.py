@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws_runtime.clips import BACKGROUND_THRESHOLD, lay_clip
-from kws_runtime.corpus import words_of
 from kws_runtime.detector import moving_mean
 from kws_runtime.frontend import frames_of
 from kws_runtime.step import posteriors_of
@@ -39,8 +38,7 @@ def confusion(trainer: Trainer, material: Material, plan: Plan) -> NDArray[np.in
     """Counts (truth, answer) over isolated clips; the state is new before each; the answer is the word whose mean
     posterior of three steps comes highest, the first label where no word's reaches one half."""
     rng = np.random.default_rng(0)
-    labels, stride = plan.labels, plan.stride
-    words = [labels.index(word) for word in words_of(labels)]
+    labels, stride, first_word = plan.labels, plan.stride, plan.first_word
     clips = [(labels.index(word), clip) for word, clips in sorted(material.words.items()) for clip in clips]
     clips += [(0, clip) for _, clips in sorted(material.others.items()) for clip in clips]
     counts = np.zeros((len(labels), len(labels)), np.int64)
@@ -52,8 +50,8 @@ def confusion(trainer: Trainer, material: Material, plan: Plan) -> NDArray[np.in
         batch = Batch(frames, np.zeros(steps, np.int8), np.ones(steps, np.float32), np.ones(len(frames), np.bool_))
         logits, _, _ = trainer.follow([batch])
         posteriors = posteriors_of(logits.reshape(len(frames), -1, len(labels)), trainer.model.config.activation)
-        scores = moving_mean(posteriors, SMOOTHING_STEPS).max(1)[:, words]
-        answers = np.where(scores.max(1) >= BACKGROUND_THRESHOLD, np.array(words)[scores.argmax(1)], 0)
+        scores = moving_mean(posteriors, SMOOTHING_STEPS).max(1)[:, first_word:]
+        answers = np.where(scores.max(1) >= BACKGROUND_THRESHOLD, scores.argmax(1) + first_word, 0)
         np.add.at(counts, (np.array(truths), answers), 1)
     return counts
 
@@ -70,8 +68,8 @@ def finish(
     name = run.path.name
     plot_learning(history, f"{name}: learning", run.path / "learning.png")
     counts = confusion(trainer, validation.material, plan)
-    words = [plan.labels.index(word) for word in words_of(plan.labels)]
-    accuracy = float(np.trace(counts[np.ix_(words, words)]) / max(1, counts[words].sum()))
+    words = counts[plan.first_word :]
+    accuracy = float(np.trace(words[:, plan.first_word :]) / max(1, words.sum()))
     plot_confusion(counts, list(plan.labels), f"{name}: validation clips (%)", run.path / "confusion.png")
     best = min(history, key=lambda row: row["val_loss"])
     return {

@@ -8,7 +8,6 @@ from scipy.fft import irfft, next_fast_len, rfft
 
 from kws_runtime.frontend import SAMPLE_RATE, Frames, Samples
 from kws_runtime.levels import LOUDNESS_FRAME
-from kws_runtime.levels import loudness as loudness
 
 
 def speech_bounds(samples: Samples, below_peak_db: float = 30.0, above_floor_db: float = 8.0) -> tuple[int, int]:

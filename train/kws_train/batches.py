@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kws_runtime.corpus import LABELS
+from kws_runtime.corpus import LABELS, words_of
 from kws_runtime.errors import DataError
 from kws_runtime.frontend import FrontEndConfig, LogMel
 from kws_train.augment import mask_bands, mask_time
@@ -62,6 +62,11 @@ class Plan:
     stride: int = 2  # frames a step
     labels: tuple[str, ...] = LABELS
     frontend: FrontEndConfig = field(default_factory=LogMel)
+
+    @property
+    def first_word(self) -> int:
+        """The first label that is a word: all before it are none, all behind it are."""
+        return len(self.labels) - len(words_of(self.labels))
 
 
 class StreamFeatures:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from kws_runtime.frontend import SAMPLE_RATE, Samples
-from kws_train.augment import change_speed, loudness, reverberate, tilt, to_float
+from kws_runtime.levels import loudness
+from kws_train.augment import change_speed, reverberate, tilt, to_float
 from kws_train.data import Pcm
 from kws_train.recipe import Recipe
 from kws_train.sounds import Sounds

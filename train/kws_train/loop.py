@@ -14,7 +14,6 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from kws_runtime.corpus import words_of
 from kws_train.batches import Batch, Batches, Plan
 from kws_train.distributed import Team
 from kws_train.objective import Tensors, objective_of, step_losses
@@ -39,7 +38,7 @@ class Trainer:
     def __init__(self, model: keras.Model, schedule: Schedule, plan: Plan, team: Team | None = None) -> None:
         self.model, self.team = model, team or Team()
         self._objective = objective_of(model, plan)
-        self._first_word = len(plan.labels) - len(words_of(plan.labels))
+        self._first_word = plan.first_word
         total = schedule.epochs * schedule.steps_an_epoch
         warmup = max(1, int(schedule.warmup_share * total))
         rate = keras.optimizers.schedules.CosineDecay(

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 import keras
 import tensorflow as tf
 
-from kws_runtime.corpus import words_of
 from kws_train.batches import Plan
 from kws_train.recipe import Recipe
 
@@ -74,7 +73,7 @@ class Windowed:
 
     def __init__(self, model: keras.Model, plan: Plan) -> None:
         self._model = model
-        self._first_word = len(plan.labels) - len(words_of(plan.labels))
+        self._first_word = plan.first_word
         self._preference = 1.0 if plan.clips else WORD_PREFERENCE  # of a clip every step with a weight is learned
         self._window, self._features = model.config.window_frames, model.config.features
         self._stride, self._silence = model.config.stride, model.frontend.silence

@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
-from kws_train.rundir import write_atomically
+from kws_runtime.files import write_atomically
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

@@ -14,9 +14,9 @@ from typing import Any
 
 from kws_runtime.cli import command_parser, need_extra, run_command
 from kws_runtime.errors import DataError
+from kws_runtime.files import write_text
 from kws_train.question_page import render, summarize
 from kws_train.quiet import import_tensorflow
-from kws_train.rundir import write_atomically
 
 EXAMPLES = """\
   script/question --data DATA --list LIST      train every row with three seeds, then write docs/cnn-to-gru.*
@@ -53,11 +53,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def _write_json(path: Path, values: Any) -> None:
     text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
-    write_atomically(path, lambda unfinished: _write_text(unfinished, text))
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -144,7 +140,7 @@ def _tell(result: dict[str, Any]) -> None:
 def _write_page(docs: Path) -> None:
     figures, page = _read_json(docs / "cnn-to-gru.json"), docs / "cnn-to-gru.md"
     text = render(figures, page.read_text(encoding="utf-8"))
-    write_atomically(page, lambda unfinished: _write_text(unfinished, text))
+    write_text(page, text)
     try:
         from kws_train.question_plots import draw
     except ModuleNotFoundError as error:

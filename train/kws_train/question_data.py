@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kws_runtime.corpus import WORDS, clips_listed
+from kws_runtime.clips import CLIP_SAMPLES
+from kws_runtime.corpus import PARTS, WORDS, clips_listed
 from kws_runtime.errors import DataError
 from kws_runtime.frontend import Frames, LogMel, Samples, Stft, frames_of
 from kws_train.augment import to_float
 from kws_train.data import Pcm, read_all
 
-PARTS = ("training", "validation", "testing")
-CLIP_SAMPLES = 16_000
 FLOOR = 1e-3  # added to a power before the logarithm, as in log-mel
 
 

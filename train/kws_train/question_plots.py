@@ -9,7 +9,7 @@ from typing import Any, Literal
 import matplotlib
 
 from kws_runtime.corpus import WORDS
-from kws_train.rundir import write_atomically
+from kws_runtime.files import write_atomically
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

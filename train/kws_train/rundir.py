@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws_runtime.errors import DataError
-from kws_runtime.files import write_atomically as write_atomically
+from kws_runtime.files import write_atomically, write_text
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -35,7 +35,7 @@ class RunDir:
 
     def write_json(self, values: dict[str, Any]) -> None:
         text = json.dumps(values, indent=1) + "\n"
-        write_atomically(self.path / "run.json", lambda path: _write_text(path, text))
+        write_text(self.path / "run.json", text)
 
     def read_json(self) -> dict[str, Any]:
         """What run.json says. Raises DataError where it is missing or damaged."""
@@ -82,10 +82,6 @@ class RunDir:
         arrays = self.read_arrays("last.npz")
         columns = {name.partition("/")[2]: array for name, array in arrays.items() if name.startswith("history/")}
         return [dict(zip(columns, map(float, row), strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def pack(prefix: str, variables: Iterable[Any]) -> Arrays:

@@ -6,7 +6,8 @@ import numpy as np
 
 from kws_runtime.errors import DataError
 from kws_runtime.frontend import SAMPLE_RATE, Samples
-from kws_train.augment import coloured_noise, loudness, speech_bounds, to_float
+from kws_runtime.levels import loudness, random_piece
+from kws_train.augment import coloured_noise, speech_bounds, to_float
 from kws_train.data import Material, Pcm
 from kws_train.rooms import room_responses
 
@@ -44,18 +45,9 @@ class Sounds:
             noise: Pcm | Samples = recorded[int(rng.integers(len(recorded)))]
         else:
             noise = self.coloured[int(rng.integers(len(self.coloured)))]
-        at = int(rng.integers(len(noise)))
-        return _wrapped(noise, at, count) / np.float32(self._level(noise))
+        return random_piece(noise, count, rng).astype(np.float32) / np.float32(self._level(noise))
 
     def _level(self, noise: Pcm | Samples) -> float:
         if id(noise) not in self._levels:
             self._levels[id(noise)] = loudness(noise.astype(np.float32))
         return self._levels[id(noise)]
-
-
-def _wrapped(sound: Pcm | Samples, at: int, count: int) -> Samples:
-    """`count` samples from `at` on; the end is followed by the beginning."""
-    piece = sound[at : at + count]
-    while len(piece) < count:
-        piece = np.concatenate([piece, sound[: count - len(piece)]])
-    return piece.astype(np.float32)

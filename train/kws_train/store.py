@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from kws_runtime.errors import DataError
+from kws_runtime.files import write_atomically
 from kws_train.batches import Batch, Plan
 from kws_train.recipe import Recipe
-from kws_train.rundir import write_atomically
 
 ARRAYS = tuple(Batch.__dataclass_fields__)
 

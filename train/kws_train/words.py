@@ -138,8 +138,8 @@ def make(order: Order, seed: int) -> AudioError | None:
     import numpy as np
     import soundfile
 
+    from kws_runtime.files import write_atomically
     from kws_runtime.frontend import SAMPLE_RATE
-    from kws_train.rundir import write_atomically
     from kws_train.synthesis import make_clip
 
     rng = np.random.default_rng([seed, _number(order.engine.name, order.word, order.voice, str(order.number))])
