@@ -31,25 +31,25 @@ class Recipe:
     cut_share: float = 0.08  # words broken off; they count as background
     cut_at: tuple[float, float] = (0.2, 0.5)  # of the word's length
     # How it sounds.
-    gain_db: tuple[float, float] = (-18.0, 6.0)  # of a peak of 0.5
+    gain_db: tuple[float, float] = (-32.0, 6.0)  # of a peak of 0.5; one clip of a hundred is as quiet as the lowest
     noise_db: tuple[float, float] = (-55.0, -12.0)  # noise alone, dBFS
     speed_share: float = 0.6
-    speed: tuple[float, float] = (0.85, 1.18)  # of the words to be heard
+    speed: tuple[float, float] = (0.8, 1.3)  # of the words to be heard; higher voices, too
     other_speed: tuple[float, float] = (0.75, 1.35)  # of all other speech; the pitch moves too: other speakers
     room_share: float = 0.25
     tilt_share: float = 0.3
     tilt: tuple[float, float] = (-0.6, 0.6)
-    bed_share: float = 0.7  # stretches of a few items that lie on noise
+    bed_share: float = 0.75  # stretches of a few items that lie on noise
     bed_items: tuple[int, int] = (1, 5)
-    bed_snr_db: tuple[float, float] = (-5.0, 30.0)
+    bed_snr_db: tuple[float, float] = (-5.0, 25.0)
     bed_coloured_share: float = 0.25
     floor_db: tuple[float, float] = (-85.0, -60.0)  # noise under everything, dBFS
     mask_share: float = 0.5  # of the chunks
     mask_bands: int = 6
     mask_frames: int = 4
     # What is to be said of it.
-    target_delay_s: float = 0.12  # what follows a word's end tells "no" from "noble"
-    target_s: float = 0.3  # how long a word is then to be named
+    target_delay_s: float = 0.08  # what follows a word's end tells "no" from "noble"
+    target_s: float = 0.24  # how long a word is then to be named; longer, it is still named when the next one is heard
     target_weight: float = 2.0
     # Clips one at a time instead of a stream.
     clip_background_share: float = 0.3
