@@ -35,7 +35,7 @@ INT8_AGREEMENT, INT8_AGREEMENT_ON_WORDS = 0.98, 0.9  # a file whose 95 % interva
 def _info(description: dict[str, Any], step: Any, scheme: str, attribution: str, licence: str) -> ModelInfo:
     labels = tuple(description["labels"])
     words = words_of(labels)
-    keys = ("architecture", "sizes", "parameters", "data_digest", "arguments", "figures", "versions")
+    keys = ("architecture", "sizes", "parameters", "data_digest", "arguments", "recipe", "figures", "versions")
     return ModelInfo(
         name=f"{description['architecture']}-{scheme}",
         labels=labels,
