@@ -36,12 +36,12 @@ def stream(sounds: Sounds, recipe: Recipe, seed: int = 0, labels: tuple[str, ...
     return Stream(sounds, labels, recipe, np.random.default_rng(seed))
 
 
-def test_a_word_is_to_be_named_for_300_ms_from_its_end(sounds: Sounds) -> None:
+def test_a_word_is_to_be_named_for_240_ms_from_its_end(sounds: Sounds) -> None:
     """Its second half has no weight; before that all is background."""
     chunk = stream(sounds, PLAIN).take(17_000)  # a clip with its tone from 0.3 to 0.7 s, and the start of another
     named = np.flatnonzero(chunk.labels)
     assert named[0] / 16_000 == pytest.approx(0.7, abs=0.02)
-    assert len(named) == round(0.3 * 16_000)
+    assert len(named) == round(0.24 * 16_000)
     assert set(chunk.weights[named]) == {2.0}
     without = np.flatnonzero(chunk.weights == 0)
     assert without[0] / 16_000 == pytest.approx(0.5, abs=0.02)
