@@ -35,7 +35,7 @@ INT8_AGREEMENT, INT8_AGREEMENT_ON_WORDS = 0.98, 0.9  # a file whose 95 % interva
 def _info(description: dict[str, Any], step: Any, scheme: str, attribution: str, licence: str) -> ModelInfo:
     labels = tuple(description["labels"])
     words = words_of(labels)
-    keys = ("architecture", "sizes", "parameters", "data_digest", "arguments", "recipe", "figures", "versions")
+    keys = ("architecture", "sizes", "parameters", "data_digest", "arguments", "recipe", "schedule", "from", "figures")
     return ModelInfo(
         name=f"{description['architecture']}-{scheme}",
         labels=labels,
@@ -45,7 +45,7 @@ def _info(description: dict[str, Any], step: Any, scheme: str, attribution: str,
         states=tuple(State(name, f"{name}_out", (1, *shape)) for name, shape in step.state_shapes.items()),
         activation=step.model.config.activation,
         window_frames=step.window_frames,
-        training={key: description[key] for key in keys if key in description},
+        training={key: description[key] for key in (*keys, "versions") if key in description},
         attribution=attribution,
         licence=licence,
         quantization={"scheme": scheme},

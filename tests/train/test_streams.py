@@ -11,12 +11,13 @@ import pytest
 from kws_runtime.corpus import LABELS, SILENCE, TWELVE_LABELS, UNKNOWN, WORDS, words_of
 from kws_runtime.errors import DataError
 from kws_runtime.frontend import log_mel
+from kws_runtime.levels import loudness
 from kws_train.augment import change_speed, coloured_noise, reverberate, speech_bounds, tilt
 from kws_train.batches import Batches, Plan, make_epoch
 from kws_train.data import Material, load_material
 from kws_train.recipe import Recipe
 from kws_train.rooms import room_responses
-from kws_train.sounds import Sounds
+from kws_train.sounds import BABBLE_S, BABBLES, Sounds
 from kws_train.store import Store
 from kws_train.streams import Clips, Stream
 from tests.conftest import tone
@@ -25,6 +26,10 @@ PLAIN = Recipe(
     word_share=1.0, trim_s=0.0, pause_share=0.0, cut_share=0.0, gain_db=(0.0, 0.0), speed_share=0.0, room_share=0.0,
     tilt_share=0.0, bed_share=0.0, target_delay_s=0.0, floor_db=(-90.0, -90.0), mask_share=0.0,
 )  # fmt: skip
+
+NOISE_ALONE = dataclasses.replace(
+    PLAIN, word_share=0.0, other_share=0.0, joined_share=0.0, speech_share=0.0, snippet_share=0.0, noise_share=1.0
+)
 
 
 @pytest.fixture(scope="module")
@@ -106,12 +111,30 @@ def test_noise_and_quiet_are_silence_where_the_labels_have_it(corpus: Path) -> N
         assert set(source.take(100_000).labels) == {label}
 
 
+def test_babble_is_made_of_the_speech_and_names_nothing(sounds: Sounds) -> None:
+    """Every stretch another; none without speech."""
+    assert len(sounds.babble) == BABBLES
+    assert {len(stretch) for stretch in sounds.babble} == {int(BABBLE_S * 16_000)}
+    assert all(np.isfinite(stretch).all() and stretch.any() for stretch in sounds.babble)
+    assert abs(np.corrcoef(sounds.babble[0], sounds.babble[1])[0, 1]) < 0.1
+    recipe = dataclasses.replace(NOISE_ALONE, babble_share=1.0)
+    assert not stream(sounds, recipe).take(100_000).labels.any()
+    assert not Sounds(dataclasses.replace(sounds.material, speech=[]), WORDS, 0, rooms=0).babble
+
+
+def test_noises_come_by_their_shares(sounds: Sounds) -> None:
+    """Each of loudness 1."""
+    known = Sounds(sounds.material, WORDS, 0, rooms=0)
+    known.babble = [np.full(16_000, 3.0, np.float32)]
+    rng, recipe = np.random.default_rng(0), Recipe(coloured_share=0.3, babble_share=0.2)
+    heard = [known.noise(rng, 8_000, recipe) for _ in range(400)]
+    np.testing.assert_allclose([loudness(noise) for noise in heard], 1.0, rtol=0.3)
+    assert sum(noise.std() < 1e-6 for noise in heard) / 400 == pytest.approx(0.2, abs=0.05)
+
+
 def test_noise_alone_comes_at_any_level(sounds: Sounds) -> None:
     """From hardly to be heard to loud, and names nothing."""
-    recipe = dataclasses.replace(
-        PLAIN, word_share=0.0, other_share=0.0, joined_share=0.0, speech_share=0.0, snippet_share=0.0, noise_share=1.0
-    )
-    chunk = stream(sounds, recipe).take(120 * 16_000)
+    chunk = stream(sounds, NOISE_ALONE).take(120 * 16_000)
     levels = 20 * np.log10(chunk.samples.reshape(-1, 8_000).std(1))
     assert levels.min() < -45.0
     assert levels.max() > -25.0

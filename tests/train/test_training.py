@@ -114,6 +114,30 @@ def test_resuming_with_other_arguments_is_refused(corpus: Path, tiny_runs: dict[
     assert_fault(done, "was begun with epochs=2")
 
 
+def test_a_run_begins_with_the_weights_of_another(
+    corpus: Path, tiny_runs: dict[str, Path], tmp_path: Path, run_command: Run
+) -> None:
+    """One step at a rate of nearly nothing leaves them nearly as they were; how they were made is kept."""
+    arguments = ["gru", "--data", corpus, "--size", "m", "--from", tiny_runs["gru"], "--epochs", "1", "--chunks", "1"]
+    done = run_command("kws-train", *arguments, "--out", tmp_path / "more")
+    assert done.returncode == 0, done.stderr
+    first, more = RunDir(tiny_runs["gru"]), RunDir(tmp_path / "more")
+    for name, weights in first.read_arrays("best.npz").items():
+        np.testing.assert_allclose(more.read_arrays("best.npz")[name], weights, atol=0.02, err_msg=name)
+    made = more.read_json()
+    assert made["from"]["arguments"] == first.read_json()["arguments"]
+    assert made["schedule"]["learning_rate"] < first.read_json()["schedule"]["learning_rate"]
+
+
+def test_the_weights_of_another_size_are_refused(
+    corpus: Path, tiny_runs: dict[str, Path], tmp_path: Path, run_command: Run
+) -> None:
+    """Before anything is trained."""
+    arguments = ["gru", "--data", corpus, "--size", "s", "--from", tiny_runs["gru"], "--out", tmp_path / "more"]
+    assert_fault(run_command("kws-train", *arguments), "--from needs s")
+    assert not (tmp_path / "more").exists()
+
+
 def test_a_run_is_never_overwritten(corpus: Path, tiny_runs: dict[str, Path], run_command: Run) -> None:
     """Another --out, or --resume."""
     done = run_command("kws-train", "gru", "--data", corpus, "--out", tiny_runs["gru"])

@@ -107,7 +107,7 @@ class Items:
         recipe = self._recipe
         count = int(self.between(recipe.noise_s) * SAMPLE_RATE)
         level = np.float32(10 ** (self.between(recipe.noise_db) / 20))
-        return Item(level * self._sounds.noise(self._rng, count, recipe.bed_coloured_share), None)
+        return Item(level * self._sounds.noise(self._rng, count, recipe), None)
 
     def _speech(self, seconds: tuple[float, float]) -> Item:
         """A piece of read speech."""
@@ -149,7 +149,7 @@ class Items:
             self._bed_level = level / 10 ** (self.between(recipe.bed_snr_db) / 20) if lies else 0.0
         self._bed_items_left -= 1
         if self._bed_level:
-            samples += np.float32(self._bed_level) * self._sounds.noise(rng, count, recipe.bed_coloured_share)
+            samples += np.float32(self._bed_level) * self._sounds.noise(rng, count, recipe)
         floor = self._sounds.floor
         at = int(rng.integers(len(floor) - count))
         samples += np.float32(10 ** (self.between(recipe.floor_db) / 20)) * floor[at : at + count]

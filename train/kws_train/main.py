@@ -14,6 +14,8 @@ EXAMPLES = """\
   kws-train gru --data DATA                     train the GRU; writes runs/gru
   kws-train ds-cnn --data DATA --epochs 10      a shorter run of the CNN
   kws-train gru --data DATA --resume            go on after an interruption
+  kws-train gru --data DATA --from runs/gru --out runs/gru-2 --epochs 12 --seed 1
+                                                teach a trained model more, from other streams
   kws-export runs/gru --int8                    what comes next
   TF_CONFIG=... kws-train gru --data DATA       on several machines: docs/more-than-one-machine.md
 
@@ -44,6 +46,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--keep", type=Path, metavar="DIR", help="keep the streams' features there for other runs (0.4 GB an epoch)"
+    )
+    parser.add_argument(
+        "--from", type=Path, dest="begin", metavar="RUN", help="begin with that run's best weights, and learn slower"
     )
     parser.add_argument("--resume", action="store_true", help="go on from the last finished epoch of RUN")
     parser.add_argument("--strict", action="store_true", help="stop at the first faulty recording")

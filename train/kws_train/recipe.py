@@ -42,7 +42,8 @@ class Recipe:
     bed_share: float = 0.75  # stretches of a few items that lie on noise
     bed_items: tuple[int, int] = (1, 5)
     bed_snr_db: tuple[float, float] = (-5.0, 25.0)
-    bed_coloured_share: float = 0.25
+    coloured_share: float = 0.2  # of all noises
+    babble_share: float = 0.2
     floor_db: tuple[float, float] = (-85.0, -60.0)  # noise under everything, dBFS
     mask_share: float = 0.5  # of the chunks
     mask_bands: int = 6

@@ -9,6 +9,7 @@ import os
 import platform
 from dataclasses import asdict, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from kws_runtime.corpus import LABEL_SETS, words_of
@@ -17,13 +18,15 @@ from kws_train.batches import Batches, Plan, make_epoch
 from kws_train.data import load_material
 from kws_train.distributed import read_cluster
 from kws_train.recipe import Recipe
-from kws_train.rundir import RunDir, unpack
+from kws_train.rundir import Arrays, RunDir, unpack
 from kws_train.sounds import Sounds
 from kws_train.store import Store
 from kws_train.zoo import ARCHITECTURES
 
 CHUNK_S, CLIP_S = 4.0, 1.0
 SETTINGS = ("architecture", "size", "recipe", "labels", "epochs", "chunks", "seed")
+HOW_MADE = ("arguments", "recipe", "schedule", "data_digest", "versions", "from")
+TAUGHT_LEARNING_RATE = 1e-3  # at its highest, of a model that begins with the weights of another run
 VALIDATION_CHUNKS = 6
 VALIDATION_SEED = 2
 PACKAGES = ("kws-edge", "numpy", "tensorflow", "keras", "scipy", "soundfile", "pyroomacoustics")
@@ -58,13 +61,25 @@ def _digest(*materials: Any) -> str:
     return digest.hexdigest()
 
 
+def _read_taught(path: Path, settings: dict[str, Any]) -> tuple[Arrays, dict[str, Any]]:
+    """The best weights of the run at `path`, and how they were made. Raises DataError where it is of another
+    architecture, size or set of labels."""
+    run = RunDir(path)
+    made = run.read_json()
+    for name in ("architecture", "size", "labels"):
+        if made["arguments"].get(name) != settings[name]:
+            raise DataError(f"{path}: has {name}={made['arguments'].get(name)}; --from needs {settings[name]}")
+    return run.read_arrays("best.npz"), {name: made[name] for name in HOW_MADE if name in made}
+
+
 def train(args: argparse.Namespace) -> None:
     """From the arguments of `kws-train` to a finished run."""
     cluster = read_cluster(os.environ)
     if cluster.others and args.keep:
         raise ClusterError("--keep: is for one machine; leave it or TF_CONFIG out")
     run, recipe, chosen = RunDir(args.out), Recipe(), ARCHITECTURES[args.architecture]
-    settings = {name: getattr(args, name) for name in SETTINGS}
+    settings = {name: getattr(args, name) for name in SETTINGS} | {"from": str(args.begin) if args.begin else None}
+    taught, taught_how = _read_taught(args.begin, settings) if args.begin else (None, None)
     if args.resume:
         begun = run.read_json()["arguments"]
         changed = [name for name, value in settings.items() if begun.get(name) != value]
@@ -96,8 +111,12 @@ def train(args: argparse.Namespace) -> None:
 
         keras.utils.set_random_seed(args.seed + cluster.rank)  # other windows and dropouts on each; the chief's weights
         model = build(args.architecture, labels=len(plan.labels), **chosen.sizes[args.size])
-        model.normalize.adapt(first_batch.frames)
         schedule = Schedule(epochs=args.epochs, steps_an_epoch=args.chunks)
+        if taught:
+            unpack("weight", taught, model.variables, args.begin / "best.npz")
+            schedule = replace(schedule, learning_rate=TAUGHT_LEARNING_RATE)
+        else:
+            model.normalize.adapt(first_batch.frames)
         description = {
             "format": 1,
             "architecture": args.architecture,
@@ -109,6 +128,7 @@ def train(args: argparse.Namespace) -> None:
             "recipe": asdict(recipe),
             "plan": asdict(plan),
             "schedule": asdict(schedule),
+            "from": taught_how,
             "data_digest": digest,
             "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
         }
