@@ -21,11 +21,11 @@ QUIET_LEVEL = 0.05  # what a bed's SNR refers to where nothing sounds
 @dataclass
 class Item:
     """Samples (n,); what is said in them, None for quiet and noise, '' for anything that is none of the words; and
-    for a word the middle and the end of its sound, in samples."""
+    from where to where it is said, in samples."""
 
     samples: Samples
     said: str | None
-    middle: int = 0
+    start: int = 0
     end: int = 0
 
 
@@ -74,8 +74,9 @@ class Items:
         samples, factor = self._voiced(clip, recipe.speed)
         start, end = int(start / factor), min(int(end / factor), len(samples))
         if rng.random() < recipe.cut_share:
-            return Item(samples[: start + int((end - start) * self.between(recipe.cut_at))], "")
-        return Item(samples, word, (start + end) // 2, end)
+            end = start + int((end - start) * self.between(recipe.cut_at))
+            return Item(samples[:end], "", start, end)
+        return Item(samples, word, start, end)
 
     def other(self) -> Item:
         """A word that is none of those to be heard."""
@@ -84,7 +85,9 @@ class Items:
             clips = material.synthetic_others
         else:
             clips = material.others[names[int(rng.integers(len(names)))]]
-        return Item(self._voiced(self._clip(clips)[0], self._recipe.other_speed)[0], "")
+        clip, start, end = self._clip(clips)
+        samples, factor = self._voiced(clip, self._recipe.other_speed)
+        return Item(samples, "", int(start / factor), min(int(end / factor), len(samples)))
 
     def _joined(self) -> Item:
         """Pieces of other words, end to end."""
@@ -100,7 +103,7 @@ class Items:
             first = start + int(rng.integers(end - start - length + 1))
             piece = to_float(clip[first : first + length])
             pieces.append(piece / (np.abs(piece).max() + np.float32(1e-3)))
-        return Item(self._voiced(np.concatenate(pieces), recipe.other_speed)[0], "")
+        return self._spoken(np.concatenate(pieces))
 
     def noise(self) -> Item:
         """A stretch of noise at any level, with nothing said in it."""
@@ -115,7 +118,12 @@ class Items:
         speech = recordings[int(self._rng.integers(len(recordings)))]
         length = min(len(speech), int(self.between(seconds) * SAMPLE_RATE))
         first = int(self._rng.integers(len(speech) - length + 1))
-        return Item(self._voiced(to_float(speech[first : first + length]), self._recipe.other_speed)[0], "")
+        return self._spoken(to_float(speech[first : first + length]))
+
+    def _spoken(self, samples: Samples) -> Item:
+        """Speech from its first sample to its last."""
+        samples = self._voiced(samples, self._recipe.other_speed)[0]
+        return Item(samples, "", 0, len(samples))
 
     def _clip(self, clips: list[Pcm]) -> tuple[Samples, int, int]:
         """One of the clips, with less of the quiet before and after its sound; and where this starts and ends."""

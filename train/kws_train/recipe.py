@@ -49,8 +49,8 @@ class Recipe:
     mask_bands: int = 6
     mask_frames: int = 4
     # What is to be said of it.
-    target_delay_s: float = 0.08  # what follows a word's end tells "no" from "noble"
-    target_s: float = 0.24  # how long a word is then to be named; longer, it is still named when the next one is heard
+    target_delay_s: float = 0.14  # what follows a word's end tells "no" from "noble"
+    target_s: float = 0.22  # how long a word is then to be named; longer, it is still named when the next one is heard
     target_weight: float = 2.0
     # Clips one at a time instead of a stream.
     clip_background_share: float = 0.3

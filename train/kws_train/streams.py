@@ -44,6 +44,7 @@ class Stream:
     def __init__(self, sounds: Sounds, labels: tuple[str, ...], recipe: Recipe, rng: np.random.Generator) -> None:
         self._items = Items(sounds, recipe, rng)
         self._labels_known, self._recipe = labels, recipe
+        self._quiet = labels.index(SILENCE) if SILENCE in labels else 0  # the label of where nothing is said
         self._written = 0  # samples composed and not yet taken
         self._samples: Samples = np.zeros(0, np.float32)
         self._labels: NDArray[np.int8] = np.zeros(0, np.int8)
@@ -55,7 +56,7 @@ class Stream:
         while self._written < count:
             self._append(self._items.draw())
         chunk = Chunk(self._samples[:count].copy(), self._labels[:count].copy(), self._weights[:count].copy())
-        for buffer, blank in ((self._samples, 0), (self._labels, 0), (self._weights, 1)):
+        for buffer, blank in ((self._samples, 0), (self._labels, self._quiet), (self._weights, 1)):
             buffer[:-count] = buffer[count:]
             buffer[-count:] = blank
         self._written -= count
@@ -67,7 +68,7 @@ class Stream:
         kept = len(self._samples)
         if kept >= wanted:
             return
-        samples, labels = np.zeros(wanted, np.float32), np.zeros(wanted, np.int8)
+        samples, labels = np.zeros(wanted, np.float32), np.full(wanted, self._quiet, np.int8)
         weights = np.ones(wanted, np.float32)
         samples[:kept], labels[:kept], weights[:kept] = self._samples, self._labels, self._weights
         self._samples, self._labels, self._weights = samples, labels, weights
@@ -77,13 +78,12 @@ class Stream:
         recipe, first, end = self._recipe, self._written, self._written + len(item.samples)
         self._items.lay_bed(item.samples)
         self._samples[first:end] = np.clip(item.samples, -1.0, 1.0)
-        if item.said is None:
-            unnamed = self._labels[first:end] == 0
-            self._labels[first:end][unnamed] = label_of(item, self._labels_known)
-        elif item.said:
+        spoken = self._labels[first + item.start : first + item.end]
+        spoken[spoken == self._quiet] = 0  # none of the words, yet
+        if item.said:
             heard = first + item.end + int(recipe.target_delay_s * SAMPLE_RATE)
             until = heard + int(recipe.target_s * SAMPLE_RATE)
-            self._weights[first + item.middle : heard] = 0.0
+            self._weights[first + (item.start + item.end) // 2 : heard] = 0.0
             self._weights[heard:until] = recipe.target_weight
             self._labels[heard:until] = label_of(item, self._labels_known)
         self._written = end
