@@ -83,12 +83,12 @@ def _export(args: argparse.Namespace) -> None:
     frames = run.read_arrays("agreement.npz")["frames"]
     reference = np.array([logits for _, logits in step.follow(frames)])
     with tempfile.TemporaryDirectory() as scratch:
-        saved_model, inputs = Path(scratch) / "step", Path(scratch) / "calibration.npz"
-        step.save(saved_model)
+        inputs = Path(scratch) / "calibration.npz"
         if "int8" in args.schemes:
             np.savez(inputs, **_calibration_inputs(step, run.read_arrays("calibration.npz")["frames"]))
         for scheme in args.schemes:
-            out = Path(scratch) / f"{scheme}.tflite"
+            saved_model, out = Path(scratch) / scheme, Path(scratch) / f"{scheme}.tflite"
+            step.save(saved_model, quantized=scheme == "int8")
             flatbuffer = convert(saved_model, scheme, out, inputs if scheme == "int8" else None)
             info = _info(description, step, scheme, attribution, args.licence)
             path = run.path / f"{info.name}.tflite"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from kws_runtime.errors import DataError
 from kws_train.models import build
+from kws_train.models.gru_layer import GruLayer
 from kws_train.rundir import RunDir, unpack
 
 ENDPOINT = "step"
@@ -58,12 +59,15 @@ class FloatStep:
             f"{name}_out": state for name, state in zip(self.state_shapes, new_states, strict=True)
         }
 
-    def save(self, folder: Path) -> None:
-        """Write the step as a SavedModel.
+    def save(self, folder: Path, quantized: bool) -> None:
+        """Write the step as a SavedModel, in float or in the form to be quantized.
 
         Not by `tf.saved_model.save` nor `from_concrete_functions`: with Keras 3 variables these write files
         without the weights, and no error.
         """
+        for layer in self.model.layers:
+            if isinstance(layer, GruLayer):
+                layer.quantized = quantized
         archive = keras.export.ExportArchive()
         archive.track(self.model)
         archive.add_endpoint(name=ENDPOINT, fn=self._call, input_signature=self._specs)

@@ -66,13 +66,14 @@ def make_all(folder: Path) -> dict[str, dict[str, Any]]:
         model = tiny_model(architecture)
         frames, step = frames_for(architecture, model), FloatStep(model)
         followed = list(step.follow(frames))
-        step.save(folder / architecture)
         calibration = folder / f"{architecture}.npz"
         np.savez(calibration, **{name: np.stack([taken[name] for taken, _ in followed]) for name in followed[0][0]})
         labels = ["_background_", *(f"word{number}" for number in range(1, model.config.labels))]
         description = {"architecture": architecture, "labels": labels, "frontend": model.frontend.to_json()}
         for scheme in ("fp32", "int8"):
-            flatbuffer = _convert_here(str(folder / architecture), scheme, str(calibration))
+            saved_model = folder / f"{architecture}-{scheme}"
+            step.save(saved_model, quantized=scheme == "int8")
+            flatbuffer = _convert_here(str(saved_model), scheme, str(calibration))
             info = _info(description, step, scheme, "", "")
             info.quantization.update(read_back(flatbuffer))
             write_model(folder / f"{info.name}.tflite", info, flatbuffer)

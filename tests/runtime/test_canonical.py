@@ -80,4 +80,6 @@ def test_a_list_is_scored_over_all_labels_reset_and_carried(set_of_labels: Path,
 def test_a_model_without_such_labels_says_so(set_of_labels: Path, run_command: Run) -> None:
     """One line that names them."""
     options = ["--data", set_of_labels, "--canonical", set_of_labels / "list.txt", "--part", "validation"]
-    assert_fault(run_command("kws-eval", "gru-int8", *options), "_silence_, _unknown_, which the model has no label for")
+    assert_fault(
+        run_command("kws-eval", "gru-int8", *options), "_silence_, _unknown_, which the model has no label for"
+    )

@@ -46,6 +46,15 @@ def test_presets_have_the_size_that_is_said_of_them(found: Any, name: str, size:
     assert least <= found[0][name][size][0] <= most
 
 
+def test_our_gru_is_that_of_keras_with_its_products_held(found: Any) -> None:
+    """The same where nothing is held; rounded as int8 it stays near."""
+    differences = found[3]
+    assert differences["quiet"] < 1e-5
+    assert 0 < differences["loud"] < 1.0
+    assert 1e-4 < differences["quiet, quantized"] < 0.1
+    assert 1e-4 < differences["loud, quantized"] < 0.1
+
+
 def test_macs_of_a_gru_are_those_counted_by_hand(found: Any) -> None:
     """Convolution 5 x 40 x 96, three gates of 96 + 128 by 128, head 128 x 9; 25 steps a second."""
     macs = 5 * 40 * 96 + 3 * 128 * (96 + 128) + 128 * 9

@@ -14,6 +14,7 @@ import keras
 from keras import ops
 
 from kws_train.models.config import ModelConfig
+from kws_train.models.gru_layer import GruLayer
 from kws_train.models.normalize import Normalize
 from kws_train.models.past import with_past
 
@@ -41,8 +42,7 @@ class Crnn(keras.Model):
         self.conv = keras.layers.Conv2D(config.filters, kernel, strides, activation="relu")
         self.places = (config.features - config.bands) // config.band_stride + 1  # along the frequency
         self.project = keras.layers.Dense(config.projection, activation="relu")
-        self.cell = keras.layers.GRUCell(config.units)
-        self.rnn = keras.layers.RNN(self.cell, return_sequences=True, return_state=True, unroll=True)
+        self.gru = GruLayer(config.units)
         self.head = keras.layers.Dense(config.labels)
 
     @property
@@ -61,11 +61,11 @@ class Crnn(keras.Model):
     def call(self, frames, conv_state, gru_state, training=False):  # type: ignore[no-untyped-def]
         """A sequence: frames (B, T, features) to logits (B, T / stride, labels) and the states after it."""
         x, conv_state = self._front(frames, conv_state)  # (B, T / stride, projection)
-        x, gru_state = self.rnn(x, initial_state=gru_state)  # (B, T / stride, units)
+        x, gru_state = self.gru(x, gru_state)  # (B, T / stride, units)
         return self.head(x), conv_state, gru_state
 
     def step(self, frames, conv_state, gru_state):  # type: ignore[no-untyped-def]
         """One step without a loop: frames (B, stride, features) to logits (B, labels) and the new states."""
         x, conv_state = self._front(frames, conv_state)  # (B, 1, projection)
-        x, _ = self.cell(x[:, 0], [gru_state])  # (B, units)
+        x = self.gru.step(x[:, 0], gru_state)  # (B, units)
         return self.head(x), conv_state, x

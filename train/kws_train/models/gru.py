@@ -1,7 +1,6 @@
 """One GRU behind a strided Conv1D: the network that the question's answers advise.
 
-GRU: Cho et al., arXiv 1406.1078, in the form with the reset gate after the product (Keras' `reset_after`).
-The strided convolution in front halves the number of steps, as in Baidu's CRNN, arXiv 1703.05390.
+The strided convolution halves the number of steps, as in Baidu's CRNN (Arik et al., arXiv 1703.05390).
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 import keras
 
 from kws_train.models.config import ModelConfig
+from kws_train.models.gru_layer import GruLayer
 from kws_train.models.normalize import Normalize
 from kws_train.models.past import with_past
 
@@ -33,8 +33,7 @@ class Gru(keras.Model):
         self.config = config
         self.normalize = Normalize(config.features)
         self.conv = keras.layers.Conv1D(config.filters, config.kernel, config.stride, activation="relu")
-        self.cell = keras.layers.GRUCell(config.units)
-        self.rnn = keras.layers.RNN(self.cell, return_sequences=True, return_state=True, unroll=True)
+        self.gru = GruLayer(config.units)
         self.head = keras.layers.Dense(config.labels)
         self.dropout = keras.layers.Dropout(config.dropout)
 
@@ -48,12 +47,12 @@ class Gru(keras.Model):
         """A sequence: frames (B, T, features) to logits (B, T / stride, labels) and the states after it."""
         x, conv_state = with_past(conv_state, self.normalize(frames))  # (B, T + kernel - stride, features)
         x = self.dropout(self.conv(x), training=training)  # (B, T / stride, filters)
-        x, gru_state = self.rnn(x, initial_state=gru_state)  # (B, T / stride, units)
+        x, gru_state = self.gru(x, gru_state)  # (B, T / stride, units)
         return self.head(self.dropout(x, training=training)), conv_state, gru_state
 
     def step(self, frames, conv_state, gru_state):  # type: ignore[no-untyped-def]
         """One step without a loop: frames (B, stride, features) to logits (B, labels) and the new states."""
         x, conv_state = with_past(conv_state, self.normalize(frames))  # (B, kernel, features)
         x = self.conv(x)[:, 0]  # (B, filters)
-        x, _ = self.cell(x, [gru_state])  # (B, units)
+        x = self.gru.step(x, gru_state)  # (B, units)
         return self.head(x), conv_state, x

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import keras
 
 from kws_train.models.config import ModelConfig
+from kws_train.models.gru_layer import GruLayer
 from kws_train.models.normalize import Normalize
 from kws_train.models.past import with_past
 
@@ -31,10 +32,7 @@ class Gru2(keras.Model):
         self.config = config
         self.normalize = Normalize(config.features)
         self.conv = keras.layers.Conv1D(config.filters, config.kernel, config.stride, activation="relu")
-        self.cells = [keras.layers.GRUCell(config.units) for _ in range(2)]
-        self.rnns = [
-            keras.layers.RNN(cell, return_sequences=True, return_state=True, unroll=True) for cell in self.cells
-        ]
+        self.grus = [GruLayer(config.units) for _ in range(2)]
         self.head = keras.layers.Dense(config.labels)
 
     @property
@@ -47,14 +45,14 @@ class Gru2(keras.Model):
         """A sequence: frames (B, T, features) to logits (B, T / stride, labels) and the states after it."""
         x, conv_state = with_past(conv_state, self.normalize(frames))  # (B, T + kernel - stride, features)
         x = self.conv(x)  # (B, T / stride, filters)
-        x, gru1_state = self.rnns[0](x, initial_state=gru1_state)  # (B, T / stride, units)
-        x, gru2_state = self.rnns[1](x, initial_state=gru2_state)  # (B, T / stride, units)
+        x, gru1_state = self.grus[0](x, gru1_state)  # (B, T / stride, units)
+        x, gru2_state = self.grus[1](x, gru2_state)  # (B, T / stride, units)
         return self.head(x), conv_state, gru1_state, gru2_state
 
     def step(self, frames, conv_state, gru1_state, gru2_state):  # type: ignore[no-untyped-def]
         """One step without a loop: frames (B, stride, features) to logits (B, labels) and the new states."""
         x, conv_state = with_past(conv_state, self.normalize(frames))  # (B, kernel, features)
         x = self.conv(x)[:, 0]  # (B, filters)
-        gru1_state, _ = self.cells[0](x, [gru1_state])  # (B, units)
-        gru2_state, _ = self.cells[1](gru1_state, [gru2_state])  # (B, units)
+        gru1_state = self.grus[0].step(x, gru1_state)  # (B, units)
+        gru2_state = self.grus[1].step(gru1_state, gru2_state)  # (B, units)
         return self.head(gru2_state), conv_state, gru1_state, gru2_state

@@ -15,6 +15,7 @@ from keras import ops
 
 from kws_runtime.errors import DataError
 from kws_train.models.config import ModelConfig
+from kws_train.models.gru_layer import GruLayer
 from kws_train.models.normalize import Normalize
 from kws_train.models.past import with_past
 
@@ -42,8 +43,7 @@ class RawGru(keras.Model):
         sizes = zip(config.filters, config.kernels, config.strides, strict=True)
         self.convs = [keras.layers.Conv1D(*size, use_bias=False) for size in sizes]
         self.norms = [keras.layers.BatchNormalization() for _ in config.filters]
-        self.cell = keras.layers.GRUCell(config.units)
-        self.rnn = keras.layers.RNN(self.cell, return_sequences=True, return_state=True, unroll=True)
+        self.gru = GruLayer(config.units)
         self.head = keras.layers.Dense(config.labels)
         self.built = True  # by its layers; Keras cannot tell it from states in a tuple
 
@@ -71,11 +71,11 @@ class RawGru(keras.Model):
     def call(self, frames, *states, training=False):  # type: ignore[no-untyped-def]
         """A sequence: frames (B, T, features) to logits (B, T / stride, labels) and the states after it."""
         x, pasts = self._front(frames, states[:-1], training)
-        x, gru_state = self.rnn(x, initial_state=states[-1])  # (B, T / stride, units)
+        x, gru_state = self.gru(x, states[-1])  # (B, T / stride, units)
         return self.head(x), *pasts, gru_state
 
     def step(self, frames, *states):  # type: ignore[no-untyped-def]
         """One step without a loop: frames (B, stride, features) to logits (B, labels) and the new states."""
         x, pasts = self._front(frames, states[:-1], False)  # (B, 1, last of the filters)
-        x, _ = self.cell(x[:, 0], [states[-1]])  # (B, units)
+        x = self.gru.step(x[:, 0], states[-1])  # (B, units)
         return self.head(x), *pasts, x

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import keras
 
 from kws_train.models.config import ModelConfig
+from kws_train.models.gru_layer import GruLayer
 from kws_train.models.normalize import Normalize
 from kws_train.models.past import with_past
 
@@ -38,8 +39,7 @@ class TriggerGru(keras.Model):
         layers, rate = keras.layers, config.dropout
         self.normalize = Normalize(config.features)
         self.conv = layers.Conv1D(config.filters, config.kernel, config.stride)
-        self.cells = [layers.GRUCell(config.units) for _ in range(2)]
-        self.rnns = [layers.RNN(cell, return_sequences=True, return_state=True, unroll=True) for cell in self.cells]
+        self.grus = [GruLayer(config.units) for _ in range(2)]
         self.norms = [layers.BatchNormalization() for _ in range(3)]
         self.drops = [layers.Dropout(rate) for _ in range(4)]
         self.relu = layers.ReLU()
@@ -56,9 +56,9 @@ class TriggerGru(keras.Model):
         x, conv_state = with_past(conv_state, self.normalize(frames))  # (B, T + kernel - stride, features)
         x = self.relu(self.norms[0](self.conv(x), training=training))  # (B, T / stride, filters)
         x = self.drops[0](x, training=training)
-        x, gru1_state = self.rnns[0](x, initial_state=gru1_state)  # (B, T / stride, units)
+        x, gru1_state = self.grus[0](x, gru1_state)  # (B, T / stride, units)
         x = self.norms[1](self.drops[1](x, training=training), training=training)
-        x, gru2_state = self.rnns[1](x, initial_state=gru2_state)  # (B, T / stride, units)
+        x, gru2_state = self.grus[1](x, gru2_state)  # (B, T / stride, units)
         x = self.norms[2](self.drops[2](x, training=training), training=training)
         return self.head(self.drops[3](x, training=training)), conv_state, gru1_state, gru2_state
 
@@ -66,8 +66,8 @@ class TriggerGru(keras.Model):
         """One step without a loop: frames (B, stride, features) to logits (B, labels) and the new states."""
         x, conv_state = with_past(conv_state, self.normalize(frames))  # (B, kernel, features)
         x = self.relu(self.norms[0](self.conv(x), training=False))[:, 0]  # (B, filters)
-        gru1_state, _ = self.cells[0](x, [gru1_state])  # (B, units)
+        gru1_state = self.grus[0].step(x, gru1_state)  # (B, units)
         x = self.norms[1](gru1_state[:, None], training=False)[:, 0]
-        gru2_state, _ = self.cells[1](x, [gru2_state])  # (B, units)
+        gru2_state = self.grus[1].step(x, gru2_state)  # (B, units)
         x = self.norms[2](gru2_state[:, None], training=False)[:, 0]
         return self.head(x), conv_state, gru1_state, gru2_state
