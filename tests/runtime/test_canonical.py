@@ -26,12 +26,12 @@ LABELS = ("_unknown_", "_silence_", "yes", "no")
     [
         ([0.9, 0.9, 0.6, 0.3], "yes"),  # a word that reaches one half wins
         ([0.9, 0.9, 0.5, 0.7], "no"),  # the highest of two
-        ([0.6, 0.9, 0.4, 0.4], "_unknown_"),  # something was said
-        ([0.4, 0.9, 0.49, 0.0], "_silence_"),  # nothing was
+        ([0.85, 0.9, 0.4, 0.4], "_unknown_"),  # something was said
+        ([0.7, 0.2, 0.49, 0.0], "_silence_"),  # nothing that can be told from noise
     ],
 )
 def test_the_answer_is_a_word_then_unknown_then_silence(highest: list[float], label: str) -> None:
-    """Whichever reaches one half first, in this order, at any step."""
+    """The first that reaches its threshold, in this order, at any step."""
     assert answer(np.array([np.zeros(4), highest, np.zeros(4)], np.float32), LABELS) == label
 
 

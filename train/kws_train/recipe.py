@@ -49,7 +49,7 @@ class Recipe:
     mask_bands: int = 6
     mask_frames: int = 4
     # What is to be said of it.
-    target_delay_s: float = 0.14  # what follows a word's end tells "no" from "noble"
+    target_delay_s: float = 0.14  # what follows a word's end tells "no" from "now"
     target_s: float = 0.22  # how long a word is then to be named; longer, it is still named when the next one is heard
     target_weight: float = 2.0
     # Clips one at a time instead of a stream.
