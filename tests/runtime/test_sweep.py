@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from kws_runtime.audio import read_wav
 from kws_runtime.corpus import part_of
 from kws_runtime.levels import loudness, noise_under, random_piece
+from kws_runtime.listen import DEMO
 from kws_runtime.sweep import noisy_layer
 from tests.conftest import Run, assert_fault, cut_out_the_demos_words
 
@@ -58,11 +60,13 @@ def test_an_items_noise_is_the_same_at_every_snr() -> None:
 
 @pytest.fixture(scope="module")
 def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's words as clips of one speaker, and a noise."""
+    """The demo's words as clips of one speaker, and a noise: three voices, backwards."""
     folder = tmp_path_factory.mktemp("spoken")
     cut_out_the_demos_words(folder)
     (folder / "noise").mkdir()
-    soundfile.write(folder / "noise" / "a.wav", NOISE, 16_000)
+    spoken = read_wav(DEMO)[::-1]
+    babble = spoken + np.roll(spoken, 20_000) + np.roll(spoken, 50_000)
+    soundfile.write(folder / "noise" / "a.wav", babble / np.abs(babble).max(), 16_000)
     return folder
 
 
