@@ -61,3 +61,8 @@ def scene() -> int:
 def export() -> int:
     """`kws-export`"""
     return _begin("kws_export.main")
+
+
+def report() -> int:
+    """`kws-report`"""
+    return _begin("kws_export.report.main")

@@ -1,4 +1,5 @@
-"""One file holds a model: a TFLite flatbuffer with a ZIP appended that holds `kws.json`.
+"""One file holds a model: a TFLite flatbuffer with a ZIP appended that holds `kws.json`, or an ONNX model with it as
+the last entry of its metadata (see `onnxfile`).
 
 Interpreters read the flatbuffer and never look at what follows it; `zipfile` reads the ZIP and never looks at
 what precedes it (TFLite Metadata packs label files the same way).
@@ -20,12 +21,15 @@ from kws_runtime.corpus import words_of
 from kws_runtime.errors import ModelError
 from kws_runtime.files import write_atomically
 from kws_runtime.frontend import FrontEndConfig
+from kws_runtime.interpreter import FORMATS, format_of
+from kws_runtime.onnxfile import join_metadata, split_metadata
 
 FORMAT = 1
 METADATA_NAME = "kws.json"
 ACTIVATIONS = ("softmax", "sigmoid")
 MAX_FILE_BYTES = 256 << 20
 MAX_METADATA_BYTES = 4 << 20
+LARGEST = 3.4e38  # that float32 holds
 BUNDLED = Path(__file__).parent / "models"
 DEFAULT_MODEL = "gru-int8"
 
@@ -37,7 +41,7 @@ class State:
     input: str
     output: str
     shape: tuple[int, ...]
-    zero: float = 0.0  # the real number that a reset writes
+    zero: float | tuple[float, ...] = 0.0  # what a reset writes: one real number, or one for each of the last axis
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ class ModelInfo:
                 detection=Detection(**values["detection"]),
                 frames_input=str(values["frames_input"]),
                 logits_output=str(values["logits_output"]),
-                states=tuple(State(**{**state, "shape": tuple(state["shape"])}) for state in values["states"]),
+                states=tuple(_state_from_json(dict(state)) for state in values["states"]),
                 activation=str(values.get("activation", "softmax")),
                 window_frames=None if values["window_frames"] is None else int(values["window_frames"]),
                 quantization=dict(values["quantization"]),
@@ -122,7 +126,26 @@ class ModelInfo:
             raise ModelError(f"{self.frames_per_step} frames a step cannot be")
         if self.window_frames is not None and not self.frames_per_step <= self.window_frames <= 10_000:
             raise ModelError(f"a window of {self.window_frames} frames cannot be")
+        for state in self.states:
+            check_state(state)
         check_detection(self.detection, self.words)
+
+
+def _state_from_json(values: dict[str, Any]) -> State:
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return State(**{**values, **lists})
+
+
+def check_state(state: State) -> None:
+    """Raise ModelError where the shape is none, or what stands for zero neither a number nor one for each of the last
+    axis."""
+    zeros = state.zero if isinstance(state.zero, tuple) else (state.zero,)
+    if not all(isinstance(number, int | float) and abs(number) <= LARGEST for number in zeros):
+        raise ModelError(f"the zero of state {state.input} must be a finite number or a list of them")
+    if not isinstance(state.shape, tuple) or not all(isinstance(size, int) and size > 0 for size in state.shape):
+        raise ModelError(f"state {state.input} cannot have the shape {state.shape}")
+    if isinstance(state.zero, tuple) and state.shape[-1:] != (len(zeros),):
+        raise ModelError(f"state {state.input} of shape {state.shape} cannot have a zero of {len(zeros)} numbers")
 
 
 def check_detection(detection: Detection, words: tuple[str, ...]) -> None:
@@ -139,11 +162,16 @@ def check_detection(detection: Detection, words: tuple[str, ...]) -> None:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model as read: its description and its flatbuffer."""
+    """A model as read: its description and its flatbuffer, or its ONNX bytes without the description."""
 
     path: Path
     info: ModelInfo
     flatbuffer: bytes
+
+    @property
+    def format(self) -> str:
+        """What runs it: "tflite" or "onnx"."""
+        return format_of(self.flatbuffer)
 
 
 def find_model(model: str | os.PathLike[str] | None = None) -> Path:
@@ -164,14 +192,12 @@ def read_model(path: str | os.PathLike[str] | None = None) -> ModelFile:
         names = ", ".join(sorted(bundled.stem for bundled in BUNDLED.glob("*.tflite")))
         raise ModelError(f"{path}: {error.strerror or error}; give a model file or a bundled model: {names}") from error
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            entry = archive.getinfo(METADATA_NAME)
-            if entry.file_size > MAX_METADATA_BYTES:
-                raise ModelError(f"{path}: its {METADATA_NAME} is too large")
-            values = json.loads(archive.read(entry))
-            flatbuffer = content[: archive.infolist()[0].header_offset]
-    except (zipfile.BadZipFile, KeyError, ValueError, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-        kind = "a TFLite file, but " if content[4:8] == b"TFL3" else ""
+        split = split_metadata if format_of(content) == "onnx" else _split_zip
+        flatbuffer, text = split(content, METADATA_NAME)
+        values = json.loads(text)
+    except (ModelError, ValueError, RecursionError) as error:
+        known = format_of(content) == "onnx" or content[4:8] == b"TFL3"
+        kind = f"{FORMATS[format_of(content)]}, but " if known else ""
         raise ModelError(
             f"{path}: {kind}truncated or not made by kws-export (no readable {METADATA_NAME} inside)"
         ) from error
@@ -184,12 +210,28 @@ def read_model(path: str | os.PathLike[str] | None = None) -> ModelFile:
     return ModelFile(path, info, flatbuffer)
 
 
+def _split_zip(content: bytes, name: str) -> tuple[bytes, bytes]:
+    """What precedes the ZIP at the end, and the entry `name` of that. Raises ModelError where there is none."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entry = archive.getinfo(name)
+            if entry.file_size > MAX_METADATA_BYTES:
+                raise ModelError(f"its {name} is too large")
+            return content[: archive.infolist()[0].header_offset], archive.read(entry)
+    except (zipfile.BadZipFile, KeyError, ValueError, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+        raise ModelError(f"no {name} in a ZIP at the end: {error}") from error
+
+
 def write_model(path: Path, info: ModelInfo, flatbuffer: bytes) -> None:
-    """Write a model file atomically. Raises ModelError where `info` contradicts itself."""
+    """Write a model file atomically, in the format that the model's bytes have. Raises ModelError where `info`
+    contradicts itself."""
     info.check()
     text = json.dumps({**info.to_json(), "sha256": hashlib.sha256(flatbuffer).hexdigest()}, indent=1)
 
     def write(unfinished: Path) -> None:
+        if format_of(flatbuffer) == "onnx":
+            unfinished.write_bytes(join_metadata(flatbuffer, METADATA_NAME, text))
+            return
         unfinished.write_bytes(flatbuffer)
         with zipfile.ZipFile(unfinished, "a") as archive:
             entry = zipfile.ZipInfo(METADATA_NAME)  # a fixed date: the same model gives the same file

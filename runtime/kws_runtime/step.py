@@ -65,6 +65,11 @@ class Step:
         silence = np.full(self._frames.shape, info.frontend.silence, np.float32)
         self._window = quantize(silence, self._frames.quantization)
 
+    def states(self) -> dict[str, NDArray[np.float32]]:
+        """Each state as it is now, in real numbers, by the name of its input."""
+        tensors = zip(self.info.states, self._states, self._state_arrays, strict=True)
+        return {state.input: dequantize(array[0], tensor.quantization) for state, (tensor, _), array in tensors}
+
     def process(self, frames: Frames) -> NDArray[np.float32]:
         """Take the new frames (frames_per_step, features) of one step; return its logits (labels,)."""
         new = quantize(frames, self._frames.quantization)

@@ -22,7 +22,7 @@ def apart(function: Callable[..., Any], *arguments: object) -> Any:
 
 def follow(run: Path, frames: np.ndarray) -> np.ndarray:
     """Logits (steps, labels) of a run's float step, carried over frames (n, bands)."""
-    from kws_export.stepping import FloatStep, load_run
+    from kws_train.graph.float_step import FloatStep, load_run
     from kws_train.rundir import RunDir
 
     _, model = load_run(RunDir(run))
@@ -32,7 +32,7 @@ def follow(run: Path, frames: np.ndarray) -> np.ndarray:
 def sequence_and_steps(run: Path, frames: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Logits and last states of a run's model over frames (n, bands): at once, and a step at a time; from random
     states."""
-    from kws_export.stepping import load_run
+    from kws_train.graph.float_step import load_run
     from kws_train.rundir import RunDir
 
     _, model = load_run(RunDir(run))

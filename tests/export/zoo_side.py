@@ -55,9 +55,9 @@ def sequence_and_steps(model: Any, frames: np.ndarray) -> list[float]:
 
 def make_all(folder: Path) -> dict[str, dict[str, Any]]:
     """For each streaming architecture: what sequence and steps differ by, frames, float logits, and two files."""
-    from kws_export.convert import _convert_here
+    from kws_train.graph.convert import _convert_here
     from kws_export.main import _info
-    from kws_export.stepping import FloatStep
+    from kws_train.graph.float_step import FloatStep
     from kws_export.verify import read_back
     from kws_runtime.modelfile import write_model
 

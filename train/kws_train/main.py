@@ -10,12 +10,16 @@ from kws_runtime.cli import command_parser, need_extra, run_command
 from kws_runtime.corpus import LABEL_SETS
 from kws_train.zoo import ARCHITECTURES
 
+QAT_EPOCHS = 8
+
 EXAMPLES = """\
   kws-train gru --data DATA                     train the GRU; writes runs/gru
   kws-train ds-cnn --data DATA --epochs 10      a shorter run of the CNN
   kws-train gru --data DATA --resume            go on after an interruption
   kws-train gru --data DATA --from runs/gru --out runs/gru-2 --epochs 12 --seed 1
                                                 teach a trained model more, from other streams
+  kws-train gru --data DATA --qat runs/gru --out runs/gru-qat
+                                                teach a trained model to live with the rounding of int8
   kws-export runs/gru --int8                    what comes next
   TF_CONFIG=... kws-train gru --data DATA       on several machines: docs/more-than-one-machine.md
 
@@ -50,11 +54,17 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--from", type=Path, dest="begin", metavar="RUN", help="begin with that run's best weights, and learn slower"
     )
+    parser.add_argument(
+        "--qat", type=Path, metavar="RUN", help="begin with that run's and learn with the rounding of int8 in place"
+    )
     parser.add_argument("--resume", action="store_true", help="go on from the last finished epoch of RUN")
     parser.add_argument("--strict", action="store_true", help="stop at the first faulty recording")
     args = parser.parse_args(arguments)
     chosen = ARCHITECTURES[args.architecture]
-    args.epochs = chosen.epochs if args.epochs is None else args.epochs
+    if args.qat and args.begin:
+        parser.error("--qat and --from: give one of them")
+    if args.epochs is None:
+        args.epochs = QAT_EPOCHS if args.qat else chosen.epochs
     args.size = args.size or chosen.default
     args.out = args.out or Path("runs") / args.architecture
     if args.size not in chosen.sizes:

@@ -52,6 +52,9 @@ class RunDir:
     def write_arrays(self, name: str, arrays: Arrays) -> None:
         write_atomically(self.path / name, lambda path: np.savez(path, **arrays))
 
+    def write_bytes(self, name: str, content: bytes) -> None:
+        write_atomically(self.path / name, lambda path: _write_bytes(path, content))
+
     def read_arrays(self, name: str) -> Arrays:
         """The arrays of an .npz of this run. Raises DataError where it is missing or damaged."""
         try:
@@ -82,6 +85,10 @@ class RunDir:
         arrays = self.read_arrays("last.npz")
         columns = {name.partition("/")[2]: array for name, array in arrays.items() if name.startswith("history/")}
         return [dict(zip(columns, map(float, row), strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
 
 
 def pack(prefix: str, variables: Iterable[Any]) -> Arrays:

@@ -27,6 +27,8 @@ CHUNK_S, CLIP_S = 4.0, 1.0
 SETTINGS = ("architecture", "size", "recipe", "labels", "epochs", "chunks", "seed")
 HOW_MADE = ("arguments", "recipe", "schedule", "data_digest", "versions", "from")
 TAUGHT_LEARNING_RATE = 1e-3  # at its highest, of a model that begins with the weights of another run
+# Of a model that is taught to live with int8: its weights are nearly where they should be.
+QAT_SCHEDULE = {"learning_rate": 2e-4, "warmup_share": 0.05, "weight_decay": 0.0}
 VALIDATION_CHUNKS = 6
 VALIDATION_SEED = 2
 PACKAGES = ("kws-edge", "numpy", "tensorflow", "keras", "scipy", "soundfile", "pyroomacoustics")
@@ -68,18 +70,28 @@ def _read_taught(path: Path, settings: dict[str, Any]) -> tuple[Arrays, dict[str
     made = run.read_json()
     for name in ("architecture", "size", "labels"):
         if made["arguments"].get(name) != settings[name]:
-            raise DataError(f"{path}: has {name}={made['arguments'].get(name)}; --from needs {settings[name]}")
+            raise DataError(f"{path}: has {name}={made['arguments'].get(name)}; this run needs {settings[name]}")
     return run.read_arrays("best.npz"), {name: made[name] for name in HOW_MADE if name in made}
+
+
+def _learner(model: Any, schedule: Any, plan: Plan, before: Path) -> Any:
+    """What teaches a model to live with int8, beginning with the ranges of the run that it came from."""
+    from kws_train.qat import Learner, taught_step
+
+    return Learner(taught_step(model, RunDir(before)), schedule, plan)
 
 
 def train(args: argparse.Namespace) -> None:
     """From the arguments of `kws-train` to a finished run."""
     cluster = read_cluster(os.environ)
-    if cluster.others and args.keep:
-        raise ClusterError("--keep: is for one machine; leave it or TF_CONFIG out")
+    for name, given in (("--keep", args.keep), ("--qat", args.qat)):
+        if cluster.others and given:
+            raise ClusterError(f"{name}: is for one machine; leave it or TF_CONFIG out")
     run, recipe, chosen = RunDir(args.out), Recipe(), ARCHITECTURES[args.architecture]
-    settings = {name: getattr(args, name) for name in SETTINGS} | {"from": str(args.begin) if args.begin else None}
-    taught, taught_how = _read_taught(args.begin, settings) if args.begin else (None, None)
+    settings = {name: getattr(args, name) for name in SETTINGS}
+    settings |= {name: str(path) if path else None for name, path in (("from", args.begin), ("qat", args.qat))}
+    before = args.qat or args.begin
+    taught, taught_how = _read_taught(before, settings) if before else (None, None)
     if args.resume:
         begun = run.read_json()["arguments"]
         changed = [name for name, value in settings.items() if begun.get(name) != value]
@@ -113,8 +125,8 @@ def train(args: argparse.Namespace) -> None:
         model = build(args.architecture, labels=len(plan.labels), **chosen.sizes[args.size])
         schedule = Schedule(epochs=args.epochs, steps_an_epoch=args.chunks)
         if taught:
-            unpack("weight", taught, model.variables, args.begin / "best.npz")
-            schedule = replace(schedule, learning_rate=TAUGHT_LEARNING_RATE)
+            unpack("weight", taught, model.variables, before / "best.npz")
+            schedule = replace(schedule, **(QAT_SCHEDULE if args.qat else {"learning_rate": TAUGHT_LEARNING_RATE}))
         else:
             model.normalize.adapt(first_batch.frames)
         description = {
@@ -134,12 +146,16 @@ def train(args: argparse.Namespace) -> None:
         }
         if team.is_chief:
             run.write_json(description)
-        trainer = Trainer(model, schedule, plan, team)
+        trainer = _learner(model, schedule, plan, args.qat) if args.qat else Trainer(model, schedule, plan, team)
         with team:
             fit(trainer, batches, validation_batches, schedule, run)
     with team:
         if team.is_chief:
-            unpack("weight", run.read_arrays("best.npz"), model.variables, run.path / "best.npz")
+            unpack("weight", run.read_arrays("best.npz"), trainer.model.variables, run.path / "best.npz")
+            if args.qat:
+                from kws_train.qat import write_taught
+
+                write_taught(trainer.model, run)
             figures = finish(trainer, training, validation, recipe, stream_plan, run)
             run.write_json(description | {"figures": figures})
             print(json.dumps({"run": str(run.path), **figures}))

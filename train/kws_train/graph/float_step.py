@@ -1,4 +1,4 @@
-"""The streaming step of a trained model: as a SavedModel for the converter, and run here in float.
+"""The streaming step of a trained Keras model: as a SavedModel for the converter, and run here in float.
 
 The step is a function without a loop: `frames` and each state in, `logits` and each new state out. A new state
 is called like the state with `_out` behind it.
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from kws_runtime.errors import DataError
 from kws_train.models import build
-from kws_train.models.gru_layer import GruLayer
 from kws_train.rundir import RunDir, unpack
 
 ENDPOINT = "step"
@@ -25,7 +24,8 @@ Inputs = dict[str, NDArray[np.float32]]
 
 
 def load_run(run: RunDir) -> tuple[dict[str, Any], keras.Model]:
-    """A run's description and its model with the best weights. Raises DataError where they do not fit."""
+    """A run's description and its model with the best weights; of a taught run the model as it is made. Raises
+    DataError where the weights do not fit."""
     description = run.read_json()
     try:
         model = build(str(description["architecture"]), **description["sizes"])
@@ -34,8 +34,14 @@ def load_run(run: RunDir) -> tuple[dict[str, Any], keras.Model]:
         raise DataError(f"{run.path / 'run.json'}: lacks what describes a model: {error}") from error
     if len(labels) != model.config.labels:
         raise DataError(f"{run.path / 'run.json'}: {len(labels)} labels for a model of {model.config.labels}")
-    unpack("weight", run.read_arrays("best.npz"), model.variables, run.path / "best.npz")
+    if not is_taught(description):
+        unpack("weight", run.read_arrays("best.npz"), model.variables, run.path / "best.npz")
     return description, model
+
+
+def is_taught(description: dict[str, Any]) -> bool:
+    """Whether a run was taught to live with int8: what it learned is a graph, not the weights of its architecture."""
+    return bool(dict(description.get("arguments") or {}).get("qat"))
 
 
 class FloatStep:
@@ -59,15 +65,12 @@ class FloatStep:
             f"{name}_out": state for name, state in zip(self.state_shapes, new_states, strict=True)
         }
 
-    def save(self, folder: Path, quantized: bool) -> None:
-        """Write the step as a SavedModel, in float or in the form to be quantized.
+    def save(self, folder: Path) -> None:
+        """Write the step as a SavedModel.
 
         Not by `tf.saved_model.save` nor `from_concrete_functions`: with Keras 3 variables these write files
         without the weights, and no error.
         """
-        for layer in self.model.layers:
-            if isinstance(layer, GruLayer):
-                layer.quantized = quantized
         archive = keras.export.ExportArchive()
         archive.track(self.model)
         archive.add_endpoint(name=ENDPOINT, fn=self._call, input_signature=self._specs)
