@@ -17,8 +17,8 @@ from kws_runtime.modelfile import Detection, ModelInfo, State, write_model
 from kws_train.quiet import import_tensorflow
 
 if TYPE_CHECKING:
-    from kws_export.steps import Source
     from kws_export.sources import Exported
+    from kws_export.steps import Source
     from kws_train.graph.ranges import StepGraph
 
 EXAMPLES = """\
@@ -49,9 +49,7 @@ def model_info(exported: Exported, step: StepGraph, scheme: str, attribution: st
     description, model = exported.description, exported.float_step.model
     labels = tuple(description["labels"])
     zeros = zeros_of(step)
-    states = [
-        State(name, out, step.graph.tensors[name].shape, zeros[name]) for name, out in step.states.items()
-    ]
+    states = [State(name, out, step.graph.tensors[name].shape, zeros[name]) for name, out in step.states.items()]
     return ModelInfo(
         name=f"{description['architecture']}-{scheme}",
         labels=labels,
@@ -73,8 +71,8 @@ def _export(args: argparse.Namespace) -> None:
         raise DataError(f"{args.run}: no such run directory; train one with kws-train")
     import_tensorflow()
     try:
-        from kws_export.steps import step_of
         from kws_export.sources import Exported
+        from kws_export.steps import step_of
         from kws_train.rundir import RunDir
     except ModuleNotFoundError as error:
         raise need_extra(str(error.name), "export") from error
@@ -91,7 +89,7 @@ def _export(args: argparse.Namespace) -> None:
             if kind == "onnx" and scheme in WITHOUT_ONNX:
                 continue
             path = exported.run.path / f"{info.name}.{kind}"
-            content, contents = _written(kind, source, step, scheme)
+            content, contents = written(kind, source, step, scheme)
             info.quantization.update(contents)
             found = _write_verified(path, info, content, exported.stream, reference)
             _report(path, found, args.json)
@@ -101,8 +99,9 @@ def _export(args: argparse.Namespace) -> None:
                 write_c_array(path.with_suffix(".c"), content, info)
 
 
-def _written(kind: str, source: Source, step: StepGraph, scheme: str) -> tuple[bytes, dict[str, Any]]:
-    """A step as a flatbuffer or an ONNX model, and what is found in it. Raises ModelError where it is not what it says."""
+def written(kind: str, source: Source, step: StepGraph, scheme: str) -> tuple[bytes, dict[str, Any]]:
+    """A step as a flatbuffer or an ONNX model, and what is found in it. Raises ModelError where that is not what the
+    scheme says."""
     from kws_export.onnx_graph import to_onnx, to_onnx_dynamic
     from kws_export.verify import check_integer, read_back, read_back_onnx
     from kws_train.graph.ir import write_graph

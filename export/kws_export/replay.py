@@ -1,7 +1,8 @@
 """Run a model file over a stream in a process of its own, by the runtime alone, as a device would.
 
 Not in the process that exports: tflite-runtime 2.14 refuses every model ("vector::reserve") in a process that
-has imported TensorFlow 2.21. Run as `python -m kws_export.replay MODEL INTERPRETER FRAMES.npy OUT.npz NEW_EVERY STATES`.
+has imported TensorFlow 2.21. Run as
+`python -m kws_export.replay MODEL INTERPRETER FRAMES.npy OUT.npz NEW_EVERY STATES`.
 """
 
 from __future__ import annotations
@@ -67,5 +68,3 @@ if __name__ == "__main__":
     except KwsError as error:
         sys.exit(f"error: {error}")
     np.savez(to_file, **found)
-
-

@@ -16,8 +16,6 @@ from kws_train.graph.ranges import Arrays, StepGraph, logits_of, observe
 from kws_train.qat import read_taught
 from kws_train.rundir import RunDir
 
-
-
 CLIP_STEPS = 25  # a second: then the state is new
 LEAST_STEPS = 100  # of a calibration stream
 
@@ -79,5 +77,6 @@ def _forced(step: StepGraph, calibration: str) -> Iterator[Arrays | None]:
 
 def zeros_of(step: StepGraph) -> dict[str, Any]:
     """What `kws.json` says of each state's zero: a number, or one for each feature."""
-    return {name: tuple(float(value) for value in step.zeros[name]) if name in step.zeros else 0.0 for name in step.states}
-
+    return {
+        name: tuple(float(value) for value in step.zeros[name]) if name in step.zeros else 0.0 for name in step.states
+    }

@@ -15,7 +15,7 @@ from kws_runtime.corpus import PARTS
 from kws_runtime.det import det_curve, hear, score
 from kws_runtime.errors import DataError
 from kws_runtime.files import write_text
-from kws_runtime.interpreter import INTERPRETERS
+from kws_runtime.interpreter import INTERPRETER_NAMES
 from kws_runtime.listener import Listener
 from kws_runtime.plot import need_matplotlib, plot_figures
 from kws_runtime.report import lines, markdown
@@ -100,7 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--fa-per-hour", type=_rate, nargs="+", default=RATES, metavar="N", help="tell FRR at these (default: 5 20)"
     )
-    parser.add_argument("--interpreter", choices=sorted(INTERPRETERS), help="default: the first that is installed")
+    parser.add_argument("--interpreter", choices=sorted(INTERPRETER_NAMES), help="default: the first that is installed")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the figures as tables too")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the DET curve and the sweep")

@@ -15,7 +15,7 @@ from kws_runtime.audio import HOP_SAMPLES, stream_raw, stream_wav
 from kws_runtime.cli import command_parser, native_chatter_shut, run_command
 from kws_runtime.detector import Event
 from kws_runtime.frontend import Samples
-from kws_runtime.interpreter import INTERPRETERS
+from kws_runtime.interpreter import INTERPRETER_NAMES
 from kws_runtime.listener import Listener
 from kws_runtime.microphone import Microphone, device_list
 from kws_runtime.modelfile import Detection, ModelInfo, read_model
@@ -59,7 +59,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--refractory", type=float, metavar="S", help="seconds before the same word again (default: the model's)"
     )
-    parser.add_argument("--interpreter", choices=sorted(INTERPRETERS), help="default: the first that is installed")
+    parser.add_argument("--interpreter", choices=sorted(INTERPRETER_NAMES), help="default: the first that is installed")
     args = parser.parse_args(arguments)
     if args.threshold is not None and not 0 < args.threshold <= 1:
         parser.error("--threshold must lie between 0 and 1")

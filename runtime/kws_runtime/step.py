@@ -70,6 +70,13 @@ class Step:
         tensors = zip(self.info.states, self._states, self._state_arrays, strict=True)
         return {state.input: dequantize(array[0], tensor.quantization) for state, (tensor, _), array in tensors}
 
+    def set_states(self, values: dict[str, NDArray[np.float32]]) -> None:
+        """Go on from these states, real numbers by the names of their inputs."""
+        self._state_arrays = [
+            quantize(values[state.input].reshape(state.shape), tensor.quantization)
+            for state, (tensor, _) in zip(self.info.states, self._states, strict=True)
+        ]
+
     def process(self, frames: Frames) -> NDArray[np.float32]:
         """Take the new frames (frames_per_step, features) of one step; return its logits (labels,)."""
         new = quantize(frames, self._frames.quantization)

@@ -17,7 +17,7 @@ import numpy as np
 from kws_runtime.cli import command_parser, native_chatter_shut, run_command
 from kws_runtime.det import THRESHOLDS, false_accepts, hear, lowest_place, with_threshold
 from kws_runtime.errors import DataError
-from kws_runtime.interpreter import INTERPRETERS
+from kws_runtime.interpreter import INTERPRETER_NAMES
 from kws_runtime.listener import Listener
 from kws_runtime.modelfile import read_model, write_model
 
@@ -78,6 +78,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--noise", type=_budget, nargs="+", required=True, metavar="WAV=FA/h", help="budgets (see below)"
     )
-    parser.add_argument("--interpreter", choices=sorted(INTERPRETERS), help="default: the first that is installed")
+    parser.add_argument("--interpreter", choices=sorted(INTERPRETER_NAMES), help="default: the first that is installed")
     args = parser.parse_args(arguments)
     return run_command(lambda: _tune(args))

@@ -44,3 +44,26 @@ def sequence_and_steps(run: Path, frames: np.ndarray) -> tuple[list[np.ndarray],
         row, *states = model.step(frames[None, at : at + 2], *states)
         logits.append(row)
     return [np.array(part) for part in at_once], [np.stack(logits, 1), *(np.array(state) for state in states)]
+
+
+def crash_the_converter(folder: Path) -> str:
+    """What is said where the converter's process dies of a fault in its memory."""
+    from kws_runtime.errors import ModelError
+    from kws_train.graph import convert
+
+    (folder / "python").write_text("#!/bin/sh\nkill -SEGV $$\n")
+    (folder / "python").chmod(0o755)
+    convert.sys = type("sys", (), {"executable": str(folder / "python")})  # type: ignore[assignment]
+    try:
+        convert._convert(folder, folder / "out")
+    except ModelError as error:
+        return str(error)
+    return "nothing"
+
+
+def dense_weights(flatbuffer: Path) -> list[np.ndarray]:
+    """The weights (out, in) of every dense layer of a step."""
+    from kws_train.graph.ir import read_graph
+
+    graph = read_graph(flatbuffer.read_bytes())
+    return [np.array(graph.data(op.inputs[1])) for op in graph.ops if op.kind == "FULLY_CONNECTED"]

@@ -24,11 +24,21 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Zoo:
     return folder, apart(make_all, folder)
 
 
-def run(path: Path, interpreter: str, frames: np.ndarray) -> np.ndarray:
-    """Logits (steps, labels), the states carried."""
+def run(path: Path, interpreter: str, frames: np.ndarray, states: dict[str, np.ndarray] | None = None) -> np.ndarray:
+    """Logits (steps, labels), the states carried; from given states, in place of new ones."""
     file = read_model(path)
     step, size = Step(file, interpreter), file.info.frames_per_step
+    if states:
+        step.set_states(states)
     return np.array([step.process(frames[at : at + size]) for at in range(0, len(frames), size)])
+
+
+def states_of(found: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Keras' states as the file has them: one that lies before the normalization there is not normalized."""
+    return {
+        name: state / found["scale"] + found["zeros"][name] if name in found["zeros"] else state
+        for name, state in found["states"].items()
+    }
 
 
 @pytest.mark.parametrize("architecture", TINY)
@@ -55,10 +65,23 @@ def test_the_int8_file_holds_integers_and_follows_keras(zoo: Zoo, architecture: 
     folder, keras = zoo
     path = folder / f"{architecture}-int8.tflite"
     contents = read_model(path).info.quantization
-    assert set(contents["tensors"]) <= {"int8", "int32"}
+    assert set(contents["tensors"]) <= {"int8", "int16", "int32", "int64"}
     assert not {"CUSTOM", "WHILE"} & set(contents["ops"])
     expected = keras[architecture]["logits"]
     logits = run(path, interpreter, keras[architecture]["frames"])
+    assert np.corrcoef(logits.ravel(), expected.ravel())[0, 1] > 0.97
+
+
+@pytest.mark.parametrize("name", [*INTERPRETERS, "onnxruntime"])
+@pytest.mark.parametrize("architecture", TINY)
+def test_all_agree_with_keras_from_random_states(zoo: Zoo, architecture: str, name: str) -> None:
+    """Not only from zero: the float file within 1e-4; the int8 file goes with it, whatever state it begins with."""
+    folder, keras = zoo
+    found, kind = keras[architecture], "onnx" if name == "onnxruntime" else "tflite"
+    expected, states = found["logits_from_states"], states_of(found)
+    logits = run(folder / f"{architecture}-fp32.{kind}", name, found["frames"], states)
+    np.testing.assert_allclose(logits, expected, atol=1e-4)
+    logits = run(folder / f"{architecture}-int8.{kind}", name, found["frames"], states)
     assert np.corrcoef(logits.ravel(), expected.ravel())[0, 1] > 0.97
 
 

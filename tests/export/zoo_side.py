@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -53,33 +54,53 @@ def sequence_and_steps(model: Any, frames: np.ndarray) -> list[float]:
     return [float(np.abs(np.array(a) - np.array(b)).max()) for a, b in zip(at_once, stepped, strict=True)]
 
 
+def random_states(model: Any) -> list[np.ndarray]:
+    """States (1, ...) as no stream may ever reach them."""
+    rng = np.random.default_rng(5)
+    return [rng.uniform(-1, 1, (1, *shape)).astype(np.float32) for shape in model.state_shapes.values()]
+
+
+def steps_from(model: Any, frames: np.ndarray, states: list[np.ndarray]) -> np.ndarray:
+    """Logits (steps, labels) of Keras, a step at a time, from given states."""
+    rows, carried = [], list(states)
+    for at in range(0, len(frames), model.config.stride):
+        row, *carried = model.step(frames[None, at : at + model.config.stride], *carried)
+        rows.append(np.array(row)[0])
+    return np.array(rows)
+
+
 def make_all(folder: Path) -> dict[str, dict[str, Any]]:
-    """For each streaming architecture: what sequence and steps differ by, frames, float logits, and two files."""
-    from kws_train.graph.convert import _convert_here
-    from kws_export.main import _info
-    from kws_train.graph.float_step import FloatStep
-    from kws_export.verify import read_back
+    """For each streaming architecture: what sequence and steps differ by, frames, float logits, and its files."""
+    from kws_export.main import model_info, written
+    from kws_export.steps import Source, step_of
     from kws_runtime.modelfile import write_model
+    from kws_train.graph.convert import graph_of
+    from kws_train.graph.float_step import FloatStep
+    from kws_train.graph.ranges import observe
 
     found = {}
     for architecture in TINY:
         model = tiny_model(architecture)
-        frames, step = frames_for(architecture, model), FloatStep(model)
-        followed = list(step.follow(frames))
-        calibration = folder / f"{architecture}.npz"
-        np.savez(calibration, **{name: np.stack([taken[name] for taken, _ in followed]) for name in followed[0][0]})
+        frames, float_step = frames_for(architecture, model), FloatStep(model)
+        step = graph_of(float_step)
+        source = Source(step, observe(step, frames))
         labels = ["_background_", *(f"word{number}" for number in range(1, model.config.labels))]
         description = {"architecture": architecture, "labels": labels, "frontend": model.frontend.to_json()}
+        exported = SimpleNamespace(description=description, float_step=float_step, taught=False)
         for scheme in ("fp32", "int8"):
-            saved_model = folder / f"{architecture}-{scheme}"
-            step.save(saved_model, quantized=scheme == "int8")
-            flatbuffer = _convert_here(str(saved_model), scheme, str(calibration))
-            info = _info(description, step, scheme, "", "")
-            info.quantization.update(read_back(flatbuffer))
-            write_model(folder / f"{info.name}.tflite", info, flatbuffer)
+            info = model_info(exported, step, scheme, "", "")
+            for kind in ("tflite", "onnx"):
+                content, contents = written(kind, source, step_of(source, scheme), scheme)
+                info.quantization.update(contents)
+                write_model(folder / f"{info.name}.{kind}", info, content)
+        states = random_states(model)
         found[architecture] = {
             "differences": sequence_and_steps(model, frames),
             "frames": frames,
-            "logits": np.array([logits for _, logits in followed]),
+            "logits": np.array([logits for _, logits in float_step.follow(frames)]),
+            "states": dict(zip(model.state_shapes, states, strict=True)),
+            "zeros": {name: np.asarray(zero) for name, zero in step.zeros.items()},
+            "scale": np.asarray(model.normalize.scale),
+            "logits_from_states": steps_from(model, frames, states),
         }
     return found

@@ -47,12 +47,10 @@ def test_presets_have_the_size_that_is_said_of_them(found: Any, name: str, size:
 
 
 def test_our_gru_is_that_of_keras_with_its_products_held(found: Any) -> None:
-    """The same where nothing is held; rounded as int8 it stays near."""
+    """The same where nothing is held."""
     differences = found[3]
     assert differences["quiet"] < 1e-5
     assert 0 < differences["loud"] < 1.0
-    assert 1e-4 < differences["quiet, quantized"] < 0.1
-    assert 1e-4 < differences["loud, quantized"] < 0.1
 
 
 def test_macs_of_a_gru_are_those_counted_by_hand(found: Any) -> None:

@@ -27,8 +27,7 @@ CHUNK_S, CLIP_S = 4.0, 1.0
 SETTINGS = ("architecture", "size", "recipe", "labels", "epochs", "chunks", "seed")
 HOW_MADE = ("arguments", "recipe", "schedule", "data_digest", "versions", "from")
 TAUGHT_LEARNING_RATE = 1e-3  # at its highest, of a model that begins with the weights of another run
-# Of a model that is taught to live with int8: its weights are nearly where they should be.
-QAT_SCHEDULE = {"learning_rate": 2e-4, "warmup_share": 0.05, "weight_decay": 0.0}
+QAT_LEARNING_RATE = 2e-4  # of a model that is taught to live with int8
 VALIDATION_CHUNKS = 6
 VALIDATION_SEED = 2
 PACKAGES = ("kws-edge", "numpy", "tensorflow", "keras", "scipy", "soundfile", "pyroomacoustics")
@@ -68,6 +67,8 @@ def _read_taught(path: Path, settings: dict[str, Any]) -> tuple[Arrays, dict[str
     architecture, size or set of labels."""
     run = RunDir(path)
     made = run.read_json()
+    if made["arguments"].get("qat"):
+        raise DataError(f"{path}: was taught to live with int8; give the run that it began with")
     for name in ("architecture", "size", "labels"):
         if made["arguments"].get(name) != settings[name]:
             raise DataError(f"{path}: has {name}={made['arguments'].get(name)}; this run needs {settings[name]}")
@@ -126,7 +127,9 @@ def train(args: argparse.Namespace) -> None:
         schedule = Schedule(epochs=args.epochs, steps_an_epoch=args.chunks)
         if taught:
             unpack("weight", taught, model.variables, before / "best.npz")
-            schedule = replace(schedule, **(QAT_SCHEDULE if args.qat else {"learning_rate": TAUGHT_LEARNING_RATE}))
+            schedule = replace(schedule, learning_rate=TAUGHT_LEARNING_RATE)
+        if args.qat:  # the weights are nearly where they should be
+            schedule = replace(schedule, learning_rate=QAT_LEARNING_RATE, warmup_share=0.05, weight_decay=0.0)
         else:
             model.normalize.adapt(first_batch.frames)
         description = {

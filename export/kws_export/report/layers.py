@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kws_train.graph.execute import rounded
+from kws_train.graph.execute import as_is, rounded
 from kws_train.graph.ir import Graph, Quantized
 from kws_train.graph.quantize import MATRIX
 from kws_train.graph.ranges import StepGraph, follow
@@ -41,8 +41,7 @@ def _as_reals(tensor: Any, quantized: Quantized) -> Any:
 
 def tensors_along(step: StepGraph, frames: NDArray[np.float32], names: tuple[str, ...], integer: bool) -> Arrays:
     """Tensors (steps, ...) by name, on a carried stream."""
-    hook = {"hook": rounded} if integer else {}
-    rows = list(follow(step, frames[: STEPS * step.frames_per_step], names, **hook))
+    rows = list(follow(step, frames[: STEPS * step.frames_per_step], names, rounded if integer else as_is))
     return {name: np.concatenate([row[name] for row in rows]) for name in names}
 
 

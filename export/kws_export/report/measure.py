@@ -62,8 +62,8 @@ class Run:
         self.threshold = operating_point(recordings_of(self.in_float, streams), self.in_float.info)
 
     def hear(self, file: ModelFile) -> Heard:
-        """A file's logits on everything, by the first interpreter that runs it."""
-        interpreter = installed_interpreters(file.path.suffix[1:])[0]
+        """A file's logits on everything."""
+        interpreter = installed_interpreters(file.path.suffix[1:])[-1]  # the fastest
         return Heard(file, interpreter, self.streams, self.exported.stream)
 
 
@@ -176,10 +176,11 @@ def _calibrations(run: Run, runs: dict[str, Run]) -> Iterator[Parts]:
 
 def _hours(run: Run, parts: Parts) -> None:
     """Drift over an hour of clips, of speech and of silence."""
-    (integers,) = [path for path in run.files if path.stem.endswith("-int8") and path.suffix == ".tflite"] or [None]
-    if integers is None:
+    found = [path for path in run.files if path.stem.endswith("-int8") and path.suffix == ".tflite"]
+    if not found:
         return
-    interpreter = installed_interpreters("tflite")[0]
+    integers = found[0]
+    interpreter = installed_interpreters("tflite")[-1]
     step_s = run.in_float.info.frames_per_step * run.in_float.info.frontend.hop / run.in_float.info.frontend.sample_rate
     hours: Parts = {}
     for kind in KINDS:

@@ -223,7 +223,7 @@ def _aligned_buffer(schema: Any, content: bytes) -> Any:
     """A buffer that begins at a multiple of 16, as TFLite's own writer has it: kernels of microcontrollers rely on it,
     and the Python writer aligns to 4."""
 
-    class Aligned(schema.BufferT):  # type: ignore[misc,name-defined]
+    class Aligned(schema.BufferT):
         def Pack(self, builder: Any) -> Any:  # noqa: N802
             builder.StartVector(1, len(content), BUFFER_ALIGNMENT)
             builder.head -= len(content)

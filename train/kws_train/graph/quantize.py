@@ -20,8 +20,8 @@ from kws_train.graph.ranges import Arrays, Range, StepGraph, bound_of, choose_ra
 
 MATRIX = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D")
 ELEMENTWISE = ("ADD", "SUB", "MUL", "LOGISTIC", "TANH", "SPLIT")
-SAME_SCALE = ("CONCATENATION", "STRIDED_SLICE", "RESHAPE", "SPLIT", "PAD", "MAX_POOL_2D", "AVERAGE_POOL_2D")
-SAME_SCALE += ("TRANSPOSE",)
+VIEWS = ("STRIDED_SLICE", "RESHAPE", "TRANSPOSE")
+SAME_SCALE = ("CONCATENATION", "SPLIT", "PAD", "MAX_POOL_2D", "AVERAGE_POOL_2D", *VIEWS)
 FIXED: dict[tuple[str, str], Quantized] = {  # what TFLite's kernels demand of these outputs
     ("LOGISTIC", "int8"): Quantized(np.array([2.0**-8]), -128),
     ("TANH", "int8"): Quantized(np.array([2.0**-7]), 0),
@@ -49,7 +49,8 @@ def quantize(step: StepGraph, seen: Arrays, scheme: str = "int8") -> StepGraph:
 
 def _without_clips(graph: Graph) -> Graph:
     """Saturation clips for nothing: drop MINIMUM and MAXIMUM with constants; the ranges seen behind them hold."""
-    graph, names = graph.copy(), {}
+    graph = graph.copy()
+    names: dict[str, str] = {}
     for op in graph.ops:
         if op.kind in ("MINIMUM", "MAXIMUM"):
             before = names.get(op.inputs[0], op.inputs[0])
@@ -93,6 +94,9 @@ def _recurrent(graph: Graph, states: Mapping[str, str]) -> set[str]:
                 wide |= set(op.outputs)
                 waiting += [name for name in op.inputs if name]
         wide |= {state, out}
+    for op in graph.ops:
+        if op.kind in VIEWS and op.inputs[0] in wide:
+            wide |= set(op.outputs)
     for name in graph.outputs:
         head = graph.producer(name)
         if head is not None and head.kind == "FULLY_CONNECTED" and head.inputs[0] in wide:
@@ -196,7 +200,7 @@ def _convert_between(graph: Graph, widths: Mapping[str, str], seen: Arrays) -> N
         return made[name]
 
     for op in graph.ops:
-        width = widths[op.outputs[0]] if op.outputs[0] in widths else "int8"
+        width = widths.get(op.outputs[0], "int8")
         inputs = tuple(other(name, width) for name in op.inputs)
         ops.append(replace(op, inputs=inputs))
     graph.ops = ops
@@ -212,6 +216,7 @@ def with_integers(graph: Graph) -> Graph:
     """The graph with its constants as integers: weights int8, biases int32 (int64 behind int16), and what elementwise
     ops take from constants in the width of the op."""
     graph = graph.copy()
+    _part_constants(graph)
     for op in graph.ops:
         if op.kind in MATRIX:
             _matrix_to_integers(graph, op)
@@ -224,6 +229,19 @@ def with_integers(graph: Graph) -> Graph:
         if op.kind in ("ADD", "SUB") and graph.tensors[op.outputs[0]].dtype == "int16":
             op.options["potScaleInt16"] = False
     return graph
+
+
+def _part_constants(graph: Graph) -> None:
+    """Give each matrix product constants of its own: what two of them share would need two scales."""
+    seen: set[str] = set()
+    for number, op in enumerate(graph.ops):
+        if op.kind in MATRIX:
+            names = [f"{name}/{op.outputs[0]}" if name in seen else name for name in op.inputs[1:]]
+            for name, old in zip(names, op.inputs[1:], strict=True):
+                if name != old:
+                    graph.put(replace(graph.tensors[old], name=name))
+            graph.ops[number] = replace(op, inputs=(op.inputs[0], *names))
+            seen |= {name for name in names if name}
 
 
 def _matrix_to_integers(graph: Graph, op: Op) -> None:

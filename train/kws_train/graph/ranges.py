@@ -75,7 +75,8 @@ def follow(
 
     compiled, states = tf.function(one, autograph=False), step.initial()
     for taken in step.windows(frames):
-        states = (next(forced) if forced else None) or states
+        given = next(forced) if forced is not None else None
+        states = states if given is None else given
         values = compiled({"frames": tf.constant(taken), **{n: tf.constant(v) for n, v in states.items()}})
         states = {name: values[out].numpy() for name, out in step.states.items()}
         yield {name: values[name].numpy() for name in names}

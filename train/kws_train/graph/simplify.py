@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kws_train.graph.ir import Graph, Op, constant, renamed
 
@@ -21,7 +22,7 @@ SHORT_NAMES |= {"STRIDED_SLICE": "slice", "LOGISTIC": "sigmoid", "SPLIT_V": "spl
 MATRIX_ROLES = {1: "weights", 2: "bias"}  # of the inputs of dense layers and convolutions
 
 
-def simplify(graph: Graph, states: Mapping[str, str]) -> tuple[Graph, dict[str, np.ndarray]]:
+def simplify(graph: Graph, states: Mapping[str, str]) -> tuple[Graph, dict[str, NDArray[np.float32]]]:
     """A graph of the same function, and what stands for zero in states that moved before the normalization.
 
     `states`: the name of each state's input, and of its output.
@@ -116,12 +117,12 @@ def _clip_behind(graph: Graph, name: str) -> list[Op]:
 
 
 def _dense_for_each_part(graph: Graph, split: Op, dense: Op, clip: list[Op]) -> list[Op]:
-    weights, bias, first, ops = graph.data(dense.inputs[1]), graph.data(dense.inputs[2]), 0, []
+    constants = [(place, graph.data(name)) for place, name in enumerate(dense.inputs) if place and name]
+    first, ops = 0, []
     for number, name in enumerate(split.outputs):
         last = first + graph.tensors[name].shape[-1]
         names = [
-            graph.put(constant(f"{dense.inputs[place]}/{number}", values[first:last]))
-            for place, values in ((1, weights), (2, bias))
+            graph.put(constant(f"{dense.inputs[place]}/{number}", values[first:last])) for place, values in constants
         ]
         out = name if not clip else graph.put(replace(graph.tensors[name], name=f"{name}/product"))
         ops.append(Op(DENSE, (dense.inputs[0], *names), (out,), dict(dense.options)))
@@ -133,7 +134,7 @@ def _dense_for_each_part(graph: Graph, split: Op, dense: Op, clip: list[Op]) -> 
     return ops
 
 
-def _normalization_into_weights(graph: Graph, states: Mapping[str, str]) -> dict[str, np.ndarray]:
+def _normalization_into_weights(graph: Graph, states: Mapping[str, str]) -> dict[str, NDArray[np.float32]]:
     """Move the normalization of the frames into the dense layer behind them: (frames - mean) * scale goes into weights
     and bias, the state holds the frames as they came, and its zero becomes the mean. Frames are then rounded once."""
     found = _find_normalization(graph, states)

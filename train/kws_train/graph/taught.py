@@ -7,7 +7,7 @@ normalizations are folded already, and every tensor is rounded where the file ro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,9 @@ from kws_train.graph.quantize import FIXED, MATRIX, WEIGHT_AXIS, weight_scale
 from kws_train.graph.ranges import StepGraph
 
 RANGE_RATE = 10.0  # how much faster the ranges learn than the weights
-PRODUCT_RANGE = 0.5  # of the range seen, for products to begin with: a finer step is worth more than the rare large value
+PRODUCT_RANGE = (
+    0.5  # of the range seen, for products to begin with: a finer step is worth more than the rare large value
+)
 
 
 class TaughtStep(keras.layers.Layer):
@@ -38,7 +40,7 @@ class TaughtStep(keras.layers.Layer):
         super().__init__(name="taught")
         self.step_graph, self.config, self.frontend, self.beside = step, model.config, model.frontend, False
         # In a function, where Keras does not find its weights: they are not this layer's to learn.
-        self._origin = lambda frames, *states: model(frames, *states, training=False)
+        self._origin: Callable[..., Any] = lambda frames, *states: model(frames, *states, training=False)
         graph = step.graph
         self._axis = {op.inputs[1]: WEIGHT_AXIS[op.kind] for op in graph.ops if op.kind in MATRIX}
         self._constants = {
@@ -54,7 +56,9 @@ class TaughtStep(keras.layers.Layer):
         self._ranges = {key: self._weight(np.log(share) / RANGE_RATE) for key, share in begun.items()}
         if step.states:
             shapes = {name: graph.tensors[name].shape[1:] for name in step.states}
-            self.state_shapes = {f"{name}{of}": shape for of in ("", "/held", "/origin") for name, shape in shapes.items()}
+            self.state_shapes = {
+                f"{name}{of}": shape for of in ("", "/held", "/origin") for name, shape in shapes.items()
+            }
         self.built = True
 
     def _weight(self, value: Any) -> Any:
@@ -147,7 +151,7 @@ def held(quantized: Graph) -> Graph:
     """A quantized graph in float: nothing is rounded, the products stay within their int8 ranges."""
     graph = Graph({}, [], quantized.inputs, quantized.outputs)
     names: dict[str, str] = {}  # a cast or a requantized tensor is the tensor it came from
-    for name, tensor in quantized.tensors.items():
+    for tensor in quantized.tensors.values():
         graph.put(tensor if tensor.data is not None else replace(tensor, dtype="float32", quantized=None))
     for op in quantized.ops:
         inputs = tuple(names.get(name, name) for name in op.inputs)
@@ -169,7 +173,8 @@ def _within_bounds(graph: Graph, op: Op, quantized: Quantized) -> list[Op]:
     name, scale = op.outputs[0], float(np.float32(quantized.scale[0]))
     low, high = (scale * (limit - quantized.zero_point) for limit in LIMITS["int8"])
     clips = [("MINIMUM", high)] if op.options.get("fusedActivationFunction") else [("MAXIMUM", low), ("MINIMUM", high)]
-    ops, made = [], name
+    ops: list[Op] = []
+    made = name
     for kind, bound in reversed(clips):
         source = graph.put(replace(graph.tensors[name], name=f"{made}/free"))
         limit = graph.put(constant(f"{made}/{kind.lower()}", np.array(bound, np.float32)))
