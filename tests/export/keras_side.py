@@ -67,3 +67,23 @@ def dense_weights(flatbuffer: Path) -> list[np.ndarray]:
 
     graph = read_graph(flatbuffer.read_bytes())
     return [np.array(graph.data(op.inputs[1])) for op in graph.ops if op.kind == "FULLY_CONNECTED"]
+
+
+def errors_of_made_up_layers() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Figures of a graph of one ADD that makes a state, over values made up."""
+    from kws_export.report.layers import layer_errors, state_figures
+    from kws_train.graph.ir import Graph, Op, Quantized, Tensor
+    from kws_train.graph.ranges import StepGraph
+
+    tensors = {name: Tensor(name, (1, 4)) for name in ("state", "state_out")}
+    op = Op("ADD", ("state", "state"), ("state_out",))
+    graph = Graph(tensors, [op], ("state",), ("state_out",))
+    rounded = {name: Tensor(name, (1, 4), "int8", None, Quantized(np.array([1 / 128]))) for name in tensors}
+    integers = Graph(rounded, [op], ("state",), ("state_out",))
+    states = {"state": "state_out"}
+    first, second = np.array([0.1, 0.2, 0.3, 0.4]), np.array([0.1, 0.2, 0.5, 0.9])
+    in_float = {"state_out": np.stack([first, second]).astype(np.float32)}
+    in_int8 = {"state_out": np.array([[-1.0, 127 / 128, 0, 0], [0, 0, 0, 0]], np.float32)}
+    noisy = {"state_out": 1.1 * in_float["state_out"]}
+    layers = layer_errors(in_float, noisy, integers, [("state_out", "ADD")])
+    return layers, state_figures(StepGraph(graph, states, 2), StepGraph(integers, states, 2), in_float, in_int8)

@@ -89,11 +89,10 @@ def run_cases() -> dict[str, tuple[bytes, np.ndarray, list[np.ndarray]]]:
 
 
 def _graph(case: str, rounds: bool) -> Any:
-    from kws_train.graph.execute import quantized_of
-    from kws_train.graph.ir import Graph, Op, Tensor, constant
+    from kws_train.graph.ir import Graph, Op, Quantized, Tensor, constant
 
     kind, (inputs, options), taken, shapes = CASES[case]
-    dtype, quantized = ("int8", quantized_of(0.05, 7)) if rounds else ("float32", None)
+    dtype, quantized = ("int8", Quantized(np.array([0.05]), 7)) if rounds else ("float32", None)
     made = [Tensor(f"y{number}", shape, dtype, None, quantized) for number, shape in enumerate(shapes)]
     tensors = [Tensor(X, taken, dtype, None, quantized), *made]
     names = []

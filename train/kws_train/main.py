@@ -10,7 +10,7 @@ from kws_runtime.cli import command_parser, need_extra, run_command
 from kws_runtime.corpus import LABEL_SETS
 from kws_train.zoo import ARCHITECTURES
 
-QAT_EPOCHS = 8
+QAT_EPOCHS = 7
 
 EXAMPLES = """\
   kws-train gru --data DATA                     train the GRU; writes runs/gru

@@ -43,9 +43,10 @@ class Learner(Trainer):
 
     def __init__(self, model: TaughtStep, schedule: Schedule, plan: Plan, team: Team | None = None) -> None:
         super().__init__(model, schedule, plan, team)
-        # Compiled as one: a step is a hundred small ops, a chunk a hundred steps.
-        self._learn = tf.function(self._learn_eagerly, jit_compile=True, autograph=False)
-        self._compare = tf.function(self._compare_eagerly, jit_compile=True, autograph=False)
+        # Compiled as one where a chunk is a hundred steps of a hundred small ops; a CNN's convolutions are slower so.
+        compiled = {"jit_compile": bool(model.step_graph.states), "autograph": False}
+        self._learn = tf.function(self._learn_eagerly, **compiled)
+        self._compare = tf.function(self._compare_eagerly, **compiled)
 
     def _compare_eagerly(
         self, frames: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, states: Tensors

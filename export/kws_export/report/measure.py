@@ -72,7 +72,7 @@ def measure(paths: list[Path], data: Path, scenes: list[Path], quick: bool) -> P
     cache: dict[str, Streams] = {}
     parts: Parts = {"models": [], "calibration": [], "layers": {}, "drift": {}, "states": {}, "histograms": {}}
     runs: dict[str, Run] = {}
-    with tqdm(total=sum(len(exported_files(path)) for path in paths), unit="file", file=sys.stderr) as progress:
+    with tqdm(total=sum(map(_count_files, paths)), unit="file", file=sys.stderr) as progress:
         for path in paths:
             run = Run(path, _streams_for(path, data, scenes, cache), progress)
             runs[str(path)] = run
@@ -85,12 +85,16 @@ def measure(paths: list[Path], data: Path, scenes: list[Path], quick: bool) -> P
     return parts
 
 
+def _count_files(run: Path) -> int:
+    count = len(exported_files(run))
+    if not count:
+        raise DataError(f"{run}: no exported files; write them with kws-export {run} --fp32 --int8")
+    return count
+
+
 def _streams_for(path: Path, data: Path, scenes: list[Path], cache: dict[str, Streams]) -> Streams:
     """The streams as a run's front end hears them; made once for runs that share it."""
-    files = exported_files(path)
-    if not files:
-        raise DataError(f"{path}: no exported files; write them with kws-export {path} --fp32 --int8")
-    info = read_model(files[0]).info
+    info = read_model(exported_files(path)[0]).info
     key = f"{info.frontend.to_json()} {info.frames_per_step} {info.words}"
     if key not in cache:
         cache[key] = Streams(info.frontend, info.frames_per_step, data, info.words, scenes)

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from kws_runtime.errors import ModelError
-from kws_train.graph.ir import Graph, Op, Quantized, Tensor
+from kws_train.graph.ir import Graph, Op, Tensor
 
 LIMITS = {"int8": (-128, 127), "int16": (-32768, 32767)}
 ACTIVATIONS: dict[int, Callable[[Any], Any]] = {1: tf.nn.relu, 3: tf.nn.relu6}
@@ -52,13 +52,6 @@ def rounded(tensor: Tensor, value: Any) -> Any:
     low, high = LIMITS[tensor.dtype]
     held = tf.clip_by_value(value, scale * (low - zero), scale * (high - zero))
     return held + tf.stop_gradient(tf.round(held / scale) * scale - held)
-
-
-def rounded_weights(values: Any, axis: int) -> Any:
-    """Weights as int8 has them: a scale for each channel along `axis`, symmetric."""
-    others = [place for place in range(values.shape.rank) if place != axis]
-    scale = tf.stop_gradient(tf.maximum(tf.reduce_max(tf.abs(values), others, keepdims=True), 1e-8) / LIMITS["int8"][1])
-    return values + tf.stop_gradient(tf.round(values / scale) * scale - values)
 
 
 def _run_op(graph: Graph, op: Op, value: Callable[[str], Any]) -> Any:
@@ -139,8 +132,3 @@ OPS: dict[str, Callable[[Op, list[Any], Sequence[tuple[int, ...]]], Any]] = {
     "PAD": lambda op, taken, shapes: tf.pad(taken[0], _static(taken[1])),
     "TRANSPOSE": lambda op, taken, shapes: tf.transpose(taken[0], _static(taken[1])),
 }
-
-
-def quantized_of(scale: float, zero_point: int = 0) -> Quantized:
-    """One scale for a whole tensor."""
-    return Quantized(np.array([scale]), zero_point)
