@@ -71,7 +71,8 @@ def _read_taught(path: Path, settings: dict[str, Any]) -> tuple[Arrays, dict[str
         raise DataError(f"{path}: was taught to live with int8; give the run that it began with")
     for name in ("architecture", "size", "labels"):
         if made["arguments"].get(name) != settings[name]:
-            raise DataError(f"{path}: has {name}={made['arguments'].get(name)}; this run needs {settings[name]}")
+            flag = "--qat" if settings["qat"] else "--from"
+            raise DataError(f"{path}: has {name}={made['arguments'].get(name)}; {flag} needs {settings[name]}")
     return run.read_arrays("best.npz"), {name: made[name] for name in HOW_MADE if name in made}
 
 
