@@ -16,7 +16,7 @@ STEPS = 3000  # 2 minutes
 BINS = 64
 WORST = 2  # layers with a histogram
 HALF_INT8_STEP = 0.5 / 128  # of a state within 1
-KEEPS = ("RESHAPE", "CAST", "QUANTIZE", "STRIDED_SLICE", "CONCATENATION", "SPLIT", "SPLIT_V", "MINIMUM", "MAXIMUM")
+KEEPS = ("RESHAPE", "CAST", "QUANTIZE", "STRIDED_SLICE", "CONCATENATION", "SPLIT", "SPLIT_V")
 
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -46,7 +46,8 @@ def tensors_along(step: StepGraph, frames: NDArray[np.float32], names: tuple[str
 
 
 def common_outputs(in_float: Graph, integers: Graph) -> list[tuple[str, str]]:
-    """Name and kind of what both graphs compute; not what only moves numbers."""
+    """Name and kind of what both graphs compute; not what only moves numbers. What float holds within bounds by a clip,
+    integers have as the product itself."""
     kinds = {name: op.kind for op in integers.ops for name in op.outputs}
     return [
         (name, kinds[name])
