@@ -22,7 +22,7 @@ def taught(
     """Runs of both kinds, a GRU that carries its state and a CNN that slides, taught for a moment."""
     folder = tmp_path_factory.mktemp("taught")
     for name, run in tiny_runs.items():
-        arguments = [name, "--data", corpus, "--qat", run, "--size", "m", *SHORT, "--out", folder / name]
+        arguments = [name, "--data", corpus, "--qat", run, *SHORT, "--out", folder / name]  # of the run's size
         done = run_command("kws-train", *arguments)
         assert done.returncode == 0, done.stderr
     return {name: folder / name for name in tiny_runs}

@@ -32,7 +32,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("architecture", choices=sorted(ARCHITECTURES), metavar="ARCHITECTURE", help="see below")
     parser.add_argument("--data", type=Path, required=True, metavar="DATA", help="folder of recordings (see below)")
     parser.add_argument("--out", type=Path, metavar="RUN", help="run directory (default: runs/ARCHITECTURE)")
-    parser.add_argument("--size", choices=("s", "m", "l"), help="preset (default: m; gru l)")
+    parser.add_argument("--size", choices=("s", "m", "l"), help="preset (default: m; gru l; RUN's)")
     parser.add_argument(
         "--recipe", choices=("stream", "clips"), default="stream", help="learn from endless streams or single clips"
     )
@@ -65,7 +65,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.error("--qat and --from: give one of them")
     if args.epochs is None:
         args.epochs = QAT_EPOCHS if args.qat else chosen.epochs
-    args.size = args.size or chosen.default
+    args.size_given, args.size = bool(args.size), args.size or chosen.default
     args.out = args.out or Path("runs") / args.architecture
     if args.size not in chosen.sizes:
         parser.error(f"{args.architecture} comes in size {', '.join(chosen.sizes)} only")

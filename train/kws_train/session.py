@@ -90,9 +90,11 @@ def train(args: argparse.Namespace) -> None:
         if cluster.others and given:
             raise ClusterError(f"{name}: is for one machine; leave it or TF_CONFIG out")
     run, recipe, chosen = RunDir(args.out), Recipe(), ARCHITECTURES[args.architecture]
+    before = args.qat or args.begin
+    if before and not args.size_given:
+        args.size = RunDir(before).read_json()["arguments"].get("size", args.size)
     settings = {name: getattr(args, name) for name in SETTINGS}
     settings |= {name: str(path) if path else None for name, path in (("from", args.begin), ("qat", args.qat))}
-    before = args.qat or args.begin
     taught, taught_how = _read_taught(before, settings) if before else (None, None)
     if args.resume:
         begun = run.read_json()["arguments"]
