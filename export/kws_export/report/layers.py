@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kws_train.graph.execute import as_is, rounded
-from kws_train.graph.ir import Graph, Quantized
+from kws_train.graph.ir import Graph, Quantized, Tensor
 from kws_train.graph.quantize import MATRIX
 from kws_train.graph.ranges import StepGraph, follow
 
@@ -27,15 +28,14 @@ def float_constants(step: StepGraph) -> StepGraph:
     for tensor in list(graph.tensors.values()):
         if tensor.data is not None and tensor.quantized is not None:
             graph.put(_as_reals(tensor, tensor.quantized))
-    return StepGraph(graph, step.states, step.frames_per_step, step.window_frames, step.silence, step.zeros)
+    return replace(step, graph=graph)
 
 
-def _as_reals(tensor: Any, quantized: Quantized) -> Any:
-    from dataclasses import replace
-
-    shape = [1] * max(1, tensor.data.ndim)
+def _as_reals(tensor: Tensor, quantized: Quantized) -> Tensor:
+    data = np.asarray(tensor.data)
+    shape = [1] * max(1, data.ndim)
     shape[quantized.axis if len(quantized.scale) > 1 else 0] = -1
-    reals = (tensor.data.astype(np.float64) - quantized.zero_point) * quantized.scale.reshape(shape)
+    reals = (data.astype(np.float64) - quantized.zero_point) * quantized.scale.reshape(shape)
     return replace(tensor, dtype="float32", quantized=None, data=reals.reshape(tensor.shape).astype(np.float32))
 
 

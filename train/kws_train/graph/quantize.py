@@ -30,11 +30,11 @@ FIXED: dict[tuple[str, str], Quantized] = {  # what TFLite's kernels demand of t
 }
 WEIGHT_AXIS = {"FULLY_CONNECTED": 0, "CONV_2D": 0, "DEPTHWISE_CONV_2D": 3}
 INT16_ROOM = 1.25  # beyond the largest value seen: 16 bits can afford it
-SCHEMES = ("int8", "int8-narrow", "int16x8")  # mixed as above; 8 bits everywhere; 16 for every activation
 
 
 def quantize(step: StepGraph, seen: Arrays, scheme: str = "int8") -> StepGraph:
-    """The step in integers, its ranges from what was `seen`. Its constants that are to be integers still are floats:
+    """The step in integers, its ranges from what was `seen`; `scheme` is int8 (mixed as above), int8-narrow (8 bits
+    everywhere) or int16x8 (16 for every activation). Its constants that are to be integers still are floats:
     `with_integers` makes them so."""
     graph = _without_clips(step.graph)
     widths = _widths(graph, step.states, scheme)
