@@ -8,15 +8,9 @@ from typing import Any
 
 import numpy as np
 
-TINY: dict[str, dict[str, Any]] = {
-    "gru": {"filters": 8, "units": 12},
-    "gru2": {"filters": 8, "units": 12},
-    "crnn": {"filters": 4, "projection": 8, "units": 12},
-    "raw-gru": {"filters": (4, 6, 8, 10), "units": 12},
-    "bc-resnet": {"channels": 4, "blocks": (1, 2, 1, 1), "mean_steps": 3},
-    "trigger-gru": {"filters": 8, "units": 12},
-    "ds-cnn": {"filters": 8, "blocks": 2},
-}
+from tests.export.zoo_side import TINY as STREAMING
+
+TINY: dict[str, dict[str, Any]] = STREAMING | {"ds-cnn": {"filters": 8, "blocks": 2}}
 SCHEMES = {architecture: ("int8",) for architecture in TINY} | {"gru": ("int8", "int8-narrow", "int16x8")}
 STEPS = 60
 RANGES = {"moving_mean": (-0.5, 0.5), "moving_variance": (0.3, 2.0), "gamma": (0.5, 1.5), "beta": (-0.5, 0.5)}
