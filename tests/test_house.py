@@ -49,14 +49,16 @@ def test_a_file_fits_in_a_head() -> None:
             assert len(path.read_text().splitlines()) <= MAX_LINES, path
 
 
-def test_the_base_install_is_numpy_one_interpreter_and_sounddevice() -> None:
+def test_the_base_install_is_numpy_one_interpreter_sounddevice_and_soxr() -> None:
     """Nothing heavy on a device."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     names = {re.split(r"[^\w-]", requirement)[0] for requirement in project["dependencies"]}
-    assert names == {"numpy", "tflite-runtime", "ai-edge-litert", "sounddevice"}
+    assert names == {"numpy", "tflite-runtime", "ai-edge-litert", "sounddevice", "soxr"}
     for requirement in project["dependencies"]:
         if not requirement.startswith("sounddevice"):
-            assert "python_version" in requirement, "each has its place by an environment marker"
+            assert re.search("python_version|platform_machine", requirement), (
+                "each has its place by an environment marker"
+            )
 
 
 def test_public_names_are_those_of_all() -> None:

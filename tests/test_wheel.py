@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 HEAVY = {"tensorflow", "keras", "scipy", "matplotlib", "onnx", "onnxruntime", "soundfile", "pooch"}
-EXPECTED = {"cffi", "kws-edge", "numpy", "pip", "pycparser", "setuptools", "sounddevice", "wheel"}
+EXPECTED = {"cffi", "kws-edge", "numpy", "pip", "pycparser", "setuptools", "sounddevice", "soxr", "wheel"}
 _LITERT_NEEDS = {"backports-strenum", "flatbuffers", "ml-dtypes", "protobuf", "tqdm", "typing-extensions"}
 INTERPRETERS = {"tflite-runtime", "ai-edge-litert", *_LITERT_NEEDS}
 
@@ -31,7 +31,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return bin_folder
 
 
-def test_it_pulls_in_numpy_one_interpreter_and_sounddevice(clean: Path) -> None:
+def test_it_pulls_in_numpy_one_interpreter_sounddevice_and_soxr(clean: Path) -> None:
     """And nothing heavy."""
     listed = subprocess.run([clean / "pip", "list", "--format=json"], check=True, capture_output=True, text=True)
     names = {re.sub(r"[._]", "-", package["name"].lower()) for package in json.loads(listed.stdout)}

@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import version
 
 from kws_runtime.commands import leave_interrupted
@@ -48,21 +47,6 @@ def run_command(main: Callable[[], None]) -> int:
         return EXIT_ERROR
     except KeyboardInterrupt:
         return leave_interrupted()
-
-
-@contextlib.contextmanager
-def native_chatter_shut() -> Iterator[None]:
-    """Shut standard error while native libraries start: they greet there ("INFO: Created TensorFlow Lite XNNPACK
-    delegate for CPU.") and offer no way to say no. What goes wrong reaches us as an exception."""
-    sys.stderr.flush()
-    kept, shut = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(shut, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(shut)
 
 
 def need_extra(module: str, extra: str) -> MissingError:

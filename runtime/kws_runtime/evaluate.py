@@ -10,13 +10,14 @@ from typing import Any
 
 from kws_runtime.accuracy import evaluate_clips
 from kws_runtime.canonical import evaluate_canonical
-from kws_runtime.cli import command_parser, native_chatter_shut, run_command
+from kws_runtime.cli import command_parser, run_command
 from kws_runtime.corpus import PARTS
 from kws_runtime.det import det_curve, hear, score
 from kws_runtime.errors import DataError
 from kws_runtime.files import write_text
 from kws_runtime.interpreter import INTERPRETER_NAMES
 from kws_runtime.listener import Listener
+from kws_runtime.native import native_chatter_shut
 from kws_runtime.plot import need_matplotlib, plot_figures
 from kws_runtime.report import lines, markdown
 from kws_runtime.scoring import Truth, read_truth

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kws_runtime.audio import Chunk, Gap
 from kws_runtime.detector import Detector, Event
+from kws_runtime.errors import AudioError
 from kws_runtime.frontend import FrontEnd, Samples
 from kws_runtime.modelfile import Detection, ModelFile, check_detection, read_model
 from kws_runtime.step import Step, posteriors_of
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was heard at one step."""
+
+    time: float  # seconds from the first sample of the stream to the last sample used
+    scores: NDArray[np.float32]  # smoothed posteriors (labels,)
+    event: Event | None
 
 
 class Listener:
@@ -48,31 +60,62 @@ class Listener:
 
     def reset(self) -> None:
         """Begin a new stream: forget samples, state, posteriors and events, and count time from 0."""
+        self._begin_at(0.0)
+
+    def _begin_at(self, seconds: float) -> None:
         self._front_end.reset()
         self._step.reset()
         self._detector.reset()
         self._frames = np.zeros((0, self.info.frontend.features), np.float32)
-        self._steps_done = 0
+        self._began, self._samples, self._steps = seconds, 0, 0
+
+    @property
+    def seconds(self) -> float:
+        """The time in the stream up to which samples were taken, gaps included."""
+        return self._began + self._samples / self.info.frontend.sample_rate
 
     def posteriors(self, samples: Samples) -> NDArray[np.float32]:
-        """Take samples (n,); return the posteriors (steps, labels) of the steps they complete."""
+        """Take samples (n,); return the posteriors (steps, labels) of the steps they complete.
+
+        Raises AudioError for samples of another kind.
+        """
+        _check(samples)
         size = self.info.frames_per_step
+        self._samples += len(samples)
         frames = self._front_end.process(samples)
         if len(self._frames):
             frames = np.concatenate([self._frames, frames])
         count = len(frames) // size
         self._frames = frames[count * size :]
-        self._steps_done += count
+        self._steps += count
         logits = [self._step.process(frames[step * size : (step + 1) * size]) for step in range(count)]
         shape = (count, len(self.info.labels))
         return posteriors_of(np.array(logits, np.float32).reshape(shape), self.info.activation)
 
-    def process(self, samples: Samples) -> list[Event]:
-        """Take samples (n,); return the events they raise."""
-        first = self._steps_done
-        events = []
-        for number, posteriors in enumerate(self.posteriors(samples)):
-            event = self._detector.process(posteriors, self.info.step_end(first + number))
-            if event is not None:
-                events.append(event)
-        return events
+    def decisions(self, chunk: Chunk) -> list[Decision]:
+        """Take samples (n,) or a gap; return what was heard at each step that the samples complete.
+
+        After a gap nothing of what went before is known any more; its seconds count as time of the stream.
+        """
+        if isinstance(chunk, Gap):
+            self._begin_at(self.seconds + chunk.seconds)
+            return []
+        first = self._steps
+        found = []
+        for number, posteriors in enumerate(self.posteriors(chunk)):
+            time = self._began + self.info.step_end(first + number)
+            scores = self._detector.smooth(posteriors)
+            found.append(Decision(time, scores, self._detector.decide(scores, time)))
+        return found
+
+    def process(self, chunk: Chunk) -> list[Event]:
+        """Take samples (n,) or a gap; return the events they raise."""
+        return [decision.event for decision in self.decisions(chunk) if decision.event]
+
+
+def _check(samples: Samples) -> None:
+    """Raise AudioError for what is no audio: one NaN would stay in the state for ever."""
+    if samples.ndim != 1 or samples.dtype.kind != "f":
+        raise AudioError(f"expected samples (n,) of float32 in [-1, 1], not {samples.shape} of {samples.dtype}")
+    if not np.isfinite(samples @ samples):
+        raise AudioError("samples that are not finite (NaN or infinity); they must lie in [-1, 1]")

@@ -1,103 +1,194 @@
-"""The microphone, through PortAudio: an iterator of samples."""
+"""The microphone: an iterator of samples that outlives overflows, unplugging, sound servers and sleep."""
 
 from __future__ import annotations
 
-import queue
+import time
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
-from kws_runtime.audio import HOP_SAMPLES, from_pcm
-from kws_runtime.errors import AudioError, MissingError
-from kws_runtime.frontend import SAMPLE_RATE, Samples
+import numpy as np
 
-QUEUE_SECONDS = 10  # what a stalled reader may leave waiting; then the newest audio is dropped and counted
+from kws_runtime.audio import Chunk, Converter, Gap
+from kws_runtime.blocks import Block, BlockQueue
+from kws_runtime.devices import BLOCK_SECONDS, Device, find_device, look_again, open_stream
+from kws_runtime.errors import AudioError, KwsError
+from kws_runtime.notice import Notice, Notify
+from kws_runtime.wavfile import PcmFormat
+
+QUEUE_SECONDS = 10  # of audio that a stalled reader finds waiting; what is older is dropped
+TICK_SECONDS = 0.25  # a reader gets control this often, whether audio comes or not
+FIRST_BLOCK_SECONDS = 5.0  # a fresh sound server gives its first block after up to 2 s
+SILENT_SECONDS = 2.0  # no block for so long: the device is gone, whatever PortAudio says
+FIRST_WAIT_SECONDS = 0.1  # before the first attempt to open the device again; then twice as long each time
+LONGEST_WAIT_SECONDS = 2.0
+SLEPT_SECONDS = 0.5  # the clock that counts sleep went on by so much more than the one that does not
+NOTICE_SECONDS = 10.0  # overflows are told at most this often
 
 
-def _sounddevice() -> Any:
-    """The sounddevice module. Raises MissingError with the package to install."""
-    try:
-        import sounddevice
-    except ModuleNotFoundError as error:
-        raise MissingError("sounddevice is not installed; install it with: pip install sounddevice") from error
-    except OSError as error:  # sounddevice's way to say that it found no PortAudio
-        raise MissingError(
-            "the PortAudio library is not installed; install it with: sudo apt install libportaudio2"
-        ) from error
-    return sounddevice
-
-
-def device_list() -> str:
-    """A line for each sound device that can record. Raises AudioError where there is none."""
-    sounddevice = _sounddevice()
-    lines = [
-        f"{number:3}  {device['name']}  ({device['max_input_channels']} in, {device['default_samplerate']:.0f} Hz)"
-        for number, device in enumerate(sounddevice.query_devices())
-        if device["max_input_channels"] > 0
-    ]
-    if not lines:
-        raise AudioError("no microphone found; connect one, or listen to a file with --wav FILE")
-    return "\n".join(lines)
+def _clock() -> float:
+    """Seconds of a clock that nobody sets and that goes on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Microphone:
-    """A context and an iterator: `with Microphone() as chunks: for samples in chunks: ...`.
+    """A context and an iterator: `with Microphone() as chunks: for chunk in chunks: listener.process(chunk)`.
 
-    The callback of PortAudio only queues; the queue is bounded. `overflows` counts what was lost.
+    A chunk is samples (n,) of 16 kHz, none of them where nothing came for a moment, or a `Gap` where audio was lost. A
+    device that goes away is opened again when it is back. Other programs' devices are not touched, but a process can
+    have only one Microphone at a time.
     """
 
-    def __init__(self, device: str | int | None = None) -> None:
-        """`device` is a number of `device_list`, a part of a name, or None for the default one."""
-        self._device = device
-        self._queue: queue.Queue[bytes | None] = queue.Queue(QUEUE_SECONDS * SAMPLE_RATE // HOP_SAMPLES)
-        self.overflows = 0
+    device: Device  # that is open, or was last
+    form: PcmFormat  # in which it gives its audio
+
+    def __init__(
+        self,
+        device: str | int | None = None,
+        channel: int | None = None,
+        notify: Notify = lambda notice: None,
+    ) -> None:
+        """`device` is a number, a name or a part of one (see `kws-listen --list-devices`), or None for the default one.
+
+        `channel` counts from 1; None mixes all. `notify` hears of losses and returns while the iterator runs.
+        """
+        self._wanted, self._channel, self._notify = device, channel, notify
+        self._stream: Any = None
+        self.overflows = 0  # how often audio was lost while the device was there
+        self.seconds_lost = 0.0  # in these
 
     def __enter__(self) -> Microphone:
         """Open the device. Raises AudioError where it cannot be had, MissingError without PortAudio."""
-        sounddevice = _sounddevice()
-        try:
-            self._stream = sounddevice.RawInputStream(
-                samplerate=SAMPLE_RATE,
-                blocksize=HOP_SAMPLES,
-                device=self._device,
-                channels=1,
-                dtype="int16",
-                callback=self._receive,
-                finished_callback=lambda: self._put(None),
-            )
-            self._stream.start()
-        except (sounddevice.PortAudioError, ValueError) as error:
-            which = "the default microphone" if self._device is None else f"microphone {self._device!r}"
-            raise AudioError(
-                f"cannot open {which}: {error}; `kws-listen --list-devices` names those there are"
-            ) from error
+        self._open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stream.close()
+        self._close()
 
-    def _receive(self, data: Any, frames: int, time: Any, status: Any) -> None:
-        if status.input_overflow:
-            self.overflows += 1
-        self._put(bytes(data))
-
-    def _put(self, item: bytes | None) -> None:
+    def _open(self) -> None:
+        wanted = self._wanted
+        self.device = find_device(wanted)
+        if isinstance(wanted, int):
+            self._wanted = self.device.name  # numbers change when something else is plugged in
+        queue = BlockQueue(round(QUEUE_SECONDS / BLOCK_SECONDS))
+        self._stream, self.form = open_stream(
+            self.device,
+            self._channel,
+            on_audio=lambda pcm, overflowed: queue.put(Block(pcm, _clock(), overflowed)),
+            on_end=queue.end,
+        )
+        self._queue = queue
         try:
-            self._queue.put_nowait(item)
-        except queue.Full:
-            self.overflows += 1
+            self._converter = Converter(self.form, self._channel)
+        except KwsError:
+            self._close()
+            raise
+        self._heard(_clock(), FIRST_BLOCK_SECONDS)
+        self._slept = _seconds_slept()
 
-    def __iter__(self) -> Iterator[Samples]:
-        """Samples (n,) as they come. Raises AudioError when the device is lost."""
+    def _heard(self, at: float, patience: float = SILENT_SECONDS) -> None:
+        """Audio came; the next must come before `patience` seconds of wakefulness are over."""
+        self._heard_at, self._lost_after = at, time.monotonic() + patience
+
+    def _close(self) -> None:
+        if self._stream is not None:
+            self._stream.abort()
+            self._stream.close()
+            self._stream = None
+
+    def __iter__(self) -> Iterator[Chunk]:
+        """Chunks as they come, for ever."""
+        told_at = -np.inf
         while True:
+            block, dropped_bytes = self._queue.get(TICK_SECONDS)
+            if block is None:
+                if self._queue.ended or time.monotonic() > self._lost_after:
+                    yield from self._return()
+                else:
+                    yield np.zeros(0, np.float32)
+                continue
+            gap = self._gap_before(block, dropped_bytes)
+            if gap is not None:
+                yield self._converter.finish()
+                self._converter.reset()
+                yield gap
+                if gap.reason == "suspended":
+                    self._notify(Notice("suspended", f"the machine slept for {gap.seconds:.0f} s", _values(gap)))
+                else:
+                    self.overflows += 1
+                    self.seconds_lost += gap.seconds
+                    if block.arrived - told_at >= NOTICE_SECONDS:
+                        told_at = block.arrived
+                        self._notify(self._overflow_notice())
+            self._heard(block.arrived)
+            yield self._converter.process(block.pcm)
+
+    def _gap_before(self, block: Block, dropped_bytes: int) -> Gap | None:
+        slept = _seconds_slept() - self._slept
+        if slept > SLEPT_SECONDS:
+            self._slept += slept
+            return Gap(slept, "suspended")
+        bytes_a_second = self.form.rate * self.form.frame_bytes
+        if dropped_bytes:
+            return Gap(dropped_bytes / bytes_a_second, "stalled")
+        if block.overflowed:
+            late = block.arrived - self._heard_at - len(block.pcm) / bytes_a_second
+            return Gap(max(0.0, late), "overflow")
+        return None
+
+    def _overflow_notice(self) -> Notice:
+        values = {"count": self.overflows, "seconds": round(self.seconds_lost, 2)}
+        times = "time" if self.overflows == 1 else "times"
+        return Notice(
+            "overflow",
+            f"audio was lost {self.overflows} {times}, {self.seconds_lost:.2f} s in all: the machine is too busy",
+            values,
+        )
+
+    def _return(self) -> Iterator[Chunk]:
+        """Wait until the lost device gives audio again, then the gap and the first samples after it."""
+        lost_at = self._heard_at
+        yield self._converter.finish()
+        self._close()
+        name = self.device.name
+        text = f"microphone {name!r} was lost (unplugged, or the sound server has ended); waiting for it"
+        self._notify(Notice("lost", text, {"device": name}))
+        wait = FIRST_WAIT_SECONDS
+        while True:
+            yield from _idle(wait)
+            wait = min(2 * wait, LONGEST_WAIT_SECONDS)
             try:
-                data = self._queue.get(timeout=1.0)
-            except queue.Empty:
-                if self._stream.active:
-                    continue
-                data = None
-            if data is None:
-                raise AudioError("the microphone was lost (unplugged, or the sound server has ended)")
-            yield from_pcm(data)
+                look_again()
+                self._open()
+            except AudioError:
+                continue
+            while not self._queue.ended and time.monotonic() < self._lost_after:
+                block, _ = self._queue.get(TICK_SECONDS)
+                if block is not None:
+                    gap = Gap(max(0.0, block.arrived - lost_at), "lost")
+                    self._notify(Notice("back", f"microphone {name!r} is back after {gap.seconds:.1f} s", _values(gap)))
+                    self._heard(block.arrived)
+                    yield gap
+                    yield self._converter.process(block.pcm)
+                    return
+                yield np.zeros(0, np.float32)
+            self._close()
+
+
+def _seconds_slept() -> float:
+    """How long the machine has slept since it was started."""
+    return _clock() - time.monotonic()
+
+
+def _values(gap: Gap) -> dict[str, Any]:
+    return {"seconds": round(gap.seconds, 2)}
+
+
+def _idle(seconds: float) -> Iterator[Chunk]:
+    """Nothing, for a while."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, TICK_SECONDS))
+        yield np.zeros(0, np.float32)

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from kws_runtime.cli import command_parser, native_chatter_shut, run_command
+from kws_runtime.cli import command_parser, run_command
 from kws_runtime.det import THRESHOLDS, false_accepts, hear, lowest_place, with_threshold
 from kws_runtime.errors import DataError
 from kws_runtime.interpreter import INTERPRETER_NAMES
 from kws_runtime.listener import Listener
 from kws_runtime.modelfile import read_model, write_model
+from kws_runtime.native import native_chatter_shut
 
 EXAMPLES = """\
   kws-tune MODEL --noise reading.wav=5 ambience.wav=0.5    at most 5 false accepts an hour of reading,

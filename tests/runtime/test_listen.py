@@ -117,25 +117,6 @@ def fails(run_command: Run, *arguments: str | Path, says: str, code: int = 1, **
     assert_fault(run_command("kws-listen", *arguments, **options), says, code)
 
 
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"rate": 44_100}, "44100 Hz"),
-        ({"channels": 2}, "2 channel"),
-        ({"width": 1}, "8 bit"),
-        ({"width": 3}, "24 bit"),
-    ],
-    ids=str,
-)
-def test_a_wav_of_another_form_says_how_to_convert_it(
-    run_command: Run, tmp_path: Path, changes: dict[str, int], says: str
-) -> None:
-    """Never a wrong result in silence."""
-    wav = write_wav(tmp_path / "a.wav", **changes)  # type: ignore[arg-type]
-    fails(run_command, "--wav", wav, says=says)
-    fails(run_command, "--wav", wav, says="sox")
-
-
 @pytest.mark.parametrize("content", [b"", b"RIFF", b"no sound at all, but text", DEMO.read_bytes()[:30]], ids=len)
 def test_what_is_no_wav_is_one_clear_line(run_command: Run, tmp_path: Path, content: bytes) -> None:
     """Empty, cut off in the header, or something else."""
@@ -185,9 +166,8 @@ def test_no_microphone_is_one_clear_line(run_command: Run, tmp_path: Path) -> No
         assert not os.environ.get("CI"), "PortAudio is missing in CI"
         pytest.skip("needs: apt install libportaudio2")
     empty = {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path), "PULSE_SERVER": "unix:/nowhere"}
-    fails(run_command, says="kws-listen --list-devices", env=empty)
-    fails(run_command, "--list-devices", says="--wav FILE", env=empty)
-    fails(run_command, "--device", "no such thing", says="no such thing", env=empty)
+    for arguments in ([], ["--list-devices"], ["--device", "no such thing"]):
+        fails(run_command, *arguments, says="no microphone found", env=empty)
 
 
 @pytest.mark.parametrize("after_s", [1.5, 2.5])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from kws_runtime.cli import native_chatter_shut, need_extra
+from kws_runtime.cli import need_extra
+from kws_runtime.native import native_chatter_shut
 
 
 def import_tensorflow(look_for_devices: bool = True) -> None:
