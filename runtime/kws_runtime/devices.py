@@ -84,7 +84,7 @@ def device_list() -> str:
 
 
 def find_device(wanted: str | int | None = None) -> Device:
-    """The device of a number, of a name or of a part of one (in any case); None means the default one.
+    """The device of a number, of a name or else of a part of one (in any case); None means the default one.
 
     Raises AudioError where none or more than one is meant.
     """
@@ -94,7 +94,7 @@ def find_device(wanted: str | int | None = None) -> Device:
     elif isinstance(wanted, int):
         found = [device for device in devices if device.number == wanted]
     else:
-        found = [device for device in devices if device.name == wanted]
+        found = [device for device in devices if device.name.lower() == wanted.lower()]
         found = found or [device for device in devices if wanted.lower() in device.name.lower()]
     if not found:
         raise AudioError(f"there is no microphone {wanted!r}; {LIST_COMMAND}")
