@@ -15,6 +15,7 @@ from tests.conftest import Run
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+DOCUMENTS = [README, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))]
 COMMANDS = sorted(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"])
 
 
@@ -34,20 +35,30 @@ def test_every_command_tells_its_version_and_refuses_what_it_does_not_know(run_c
     assert run_command(command, "--no-such-flag").returncode == 2
 
 
-def documented_lines() -> list[str]:
-    blocks = re.findall(r"```(?:sh|console)\n(.*?)```", README, re.DOTALL)
-    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
-    return [line for line in lines if line.startswith("kws-")]
+def documented_commands() -> dict[str, list[str]]:
+    """The lines of the README and of docs/*.md that begin with a command of ours, by the command."""
+    blocks = [block for text in DOCUMENTS for block in re.findall(r"```(?:sh|console)\n(.*?)```", text, re.DOTALL)]
+    lines = [line.removeprefix("$ ").partition("#")[0] for block in blocks for line in block.splitlines()]
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        words = line.split()
+        if line.startswith("kws-"):
+            command = " ".join(words[:2]) if words[0] == "kws-data" else words[0]
+            found.setdefault(command, []).append(line)
+    return found
 
 
-@pytest.mark.parametrize("line", documented_lines())
-def test_the_flags_in_the_readme_exist(run_command: Run, line: str) -> None:
+def flags(text: str) -> set[str]:
+    return set(re.findall(r"(?<!\S)\[?(--[a-z][a-z-]*)", text))
+
+
+@pytest.mark.parametrize(("command", "lines"), documented_commands().items(), ids=documented_commands())
+def test_the_flags_in_the_documents_exist(run_command: Run, command: str, lines: list[str]) -> None:
     """As `--help` has them."""
-    command, *rest = line.partition("#")[0].split()
-    text = run_command(command, *([rest[0]] if command == "kws-data" and rest else []), "--help").stdout
-    for word in rest:
-        if word.startswith("--"):
-            assert word in text, line
+    known = flags(run_command(*command.split(), "--help").stdout)
+    assert known
+    for line in lines:
+        assert flags(line) <= known, line
 
 
 def test_the_python_example_of_the_readme_runs_and_prints_what_it_says() -> None:
@@ -73,9 +84,9 @@ def test_the_demo_in_the_readme_is_what_the_demo_prints(run_command: Run) -> Non
     assert rest[-1] in shown[1]
 
 
-@pytest.mark.parametrize("script", ["make-results", "measure-zoo", "make-report"])
+@pytest.mark.parametrize("script", ["make-results", "measure-zoo", "make-report", "measure-care"])
 def test_the_tables_are_made_from_the_committed_figures(script: str) -> None:
-    """docs/results.json, docs/zoo.json and docs/report/report.json, rendered again."""
+    """docs/results.json, docs/zoo.json, docs/report/report.json and docs/care.json, rendered again."""
     done = subprocess.run(
         [sys.executable, ROOT / "script" / script, "--check"], capture_output=True, text=True, check=False
     )

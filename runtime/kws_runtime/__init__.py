@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from kws_runtime.audio import Gap as Gap
     from kws_runtime.detector import Event as Event
     from kws_runtime.errors import AudioError as AudioError
     from kws_runtime.errors import DataError as DataError
@@ -21,18 +22,21 @@ if TYPE_CHECKING:
     from kws_runtime.modelfile import Detection as Detection
     from kws_runtime.modelfile import ModelFile as ModelFile
     from kws_runtime.modelfile import read_model as read_model
+    from kws_runtime.notice import Notice as Notice
 
 _HOMES = {
     "AudioError": "errors",
     "DataError": "errors",
     "Detection": "modelfile",
     "Event": "detector",
+    "Gap": "audio",
     "KwsError": "errors",
     "Listener": "listener",
     "Microphone": "microphone",
     "MissingError": "errors",
     "ModelError": "errors",
     "ModelFile": "modelfile",
+    "Notice": "notice",
     "read_model": "modelfile",
 }
 __all__ = list(_HOMES)

@@ -38,6 +38,11 @@ def tune() -> int:
     return _begin("kws_runtime.tune")
 
 
+def doctor() -> int:
+    """`kws-doctor`"""
+    return _begin("kws_runtime.doctor")
+
+
 def data() -> int:
     """`kws-data`"""
     return _begin("kws_train.download")

@@ -29,6 +29,11 @@ class Device:
     is_default: bool
 
 
+def number_or_name(text: str) -> int | str:
+    """What `--device` means: a device's number, or a name or part of one."""
+    return int(text) if text.isdecimal() else text
+
+
 def load_sounddevice() -> Any:
     """The sounddevice module. Raises MissingError with the package to install."""
     try:

@@ -69,7 +69,7 @@ class FrontEndConfig(ABC):
         self._check_sizes(self.sample_rate, self.window, self.hop)
 
     def _check_sizes(self, *sizes: object) -> None:
-        possible = all(isinstance(size, int) and 0 < size <= 1 << 20 for size in sizes)
+        possible = all(type(size) is int and 0 < size <= 1 << 20 for size in sizes)
         if not possible or self.hop > self.window:
             raise ModelError(f"front end {self.kind!r} with sizes that cannot be: {self}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shlex
 import shutil
@@ -30,20 +31,31 @@ class _Running:
     deadline: float  # of time.monotonic
 
 
+def split_command(text: str) -> list[str]:
+    """A program and its arguments, split as a shell would, and that is all a shell would do.
+
+    Raises ArgumentTypeError for quotes that are not closed or for nothing at all.
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    if not words:
+        raise argparse.ArgumentTypeError("an empty command")
+    return words
+
+
 class Hook(Output):
     """Runs a command for each event, never through a shell, and never waits for it.
 
     KWS_LABEL, KWS_SCORE and KWS_TIME are in its environment; what it prints goes to our standard error.
     """
 
-    def __init__(self, command: str, notify: Notify) -> None:
-        """`command` is split as a shell would, and that is all a shell would do. Raises MissingError where there is no
-        such command, ValueError for quotes that are not closed or for nothing at all."""
-        self._arguments = shlex.split(command)
-        if not self._arguments:
-            raise ValueError("an empty command")
-        if shutil.which(self._arguments[0]) is None:
-            raise MissingError(f"--exec: there is no command {self._arguments[0]!r} that can be run")
+    def __init__(self, command: list[str], notify: Notify) -> None:
+        """`command` is the program and its arguments. Raises MissingError where there is no such program."""
+        self._arguments = command
+        if shutil.which(command[0]) is None:
+            raise MissingError(f"--exec: there is no command {command[0]!r} that can be run")
         self._notify = notify
         self._running: list[_Running] = []
 

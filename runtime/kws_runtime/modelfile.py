@@ -13,6 +13,7 @@ import json
 import math
 import os
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,10 +140,12 @@ def _state_from_json(values: dict[str, Any]) -> State:
 def check_state(state: State) -> None:
     """Raise ModelError where the shape is none, or what stands for zero neither a number nor one for each of the last
     axis."""
+    if not isinstance(state.input, str) or not isinstance(state.output, str):
+        raise ModelError("a state whose tensors have no names")
     zeros = state.zero if isinstance(state.zero, tuple) else (state.zero,)
     if not all(isinstance(number, int | float) and abs(number) <= LARGEST for number in zeros):
         raise ModelError(f"the zero of state {state.input} must be a finite number or a list of them")
-    if not isinstance(state.shape, tuple) or not all(isinstance(size, int) and size > 0 for size in state.shape):
+    if not isinstance(state.shape, tuple) or not all(type(size) is int and size > 0 for size in state.shape):
         raise ModelError(f"state {state.input} cannot have the shape {state.shape}")
     if isinstance(state.zero, tuple) and state.shape[-1:] != (len(zeros),):
         raise ModelError(f"state {state.input} of shape {state.shape} cannot have a zero of {len(zeros)} numbers")
@@ -150,13 +153,15 @@ def check_state(state: State) -> None:
 
 def check_detection(detection: Detection, words: tuple[str, ...]) -> None:
     """Raise ModelError for thresholds that are missing or numbers that cannot be."""
+    if not isinstance(detection.thresholds, dict):
+        raise ModelError("thresholds must be a number for each word")
     missing = sorted(set(words) - set(detection.thresholds))
     if missing:
         raise ModelError(f"no threshold for {', '.join(missing)}")
     numbers = [*detection.thresholds.values(), detection.refractory_same_s, detection.refractory_other_s]
     if not all(isinstance(number, int | float) and math.isfinite(number) and number >= 0 for number in numbers):
         raise ModelError("thresholds and refractory times must be numbers of at least 0")
-    if not isinstance(detection.smoothing_steps, int) or not 1 <= detection.smoothing_steps <= 1000:
+    if type(detection.smoothing_steps) is not int or not 1 <= detection.smoothing_steps <= 1000:
         raise ModelError(f"smoothing over {detection.smoothing_steps} steps cannot be")
 
 
@@ -218,7 +223,7 @@ def _split_zip(content: bytes, name: str) -> tuple[bytes, bytes]:
             if entry.file_size > MAX_METADATA_BYTES:
                 raise ModelError(f"its {name} is too large")
             return content[: archive.infolist()[0].header_offset], archive.read(entry)
-    except (zipfile.BadZipFile, KeyError, ValueError, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, RuntimeError, EOFError, OSError) as error:
         raise ModelError(f"no {name} in a ZIP at the end: {error}") from error
 
 

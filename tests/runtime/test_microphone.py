@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from tests.conftest import Run
 from tests.runtime.listening import Listening, listening
 from tests.runtime.sound_server import SoundServer, serve_sound
 
+README = Path(__file__).parents[2] / "README.md"
 STEP_SAMPLES = 640
 ALIGNED_S = 0.040  # the design's bound on times once the start is aligned
 BACK_S = 5.0  # listening again so soon after the sound server is back
@@ -71,6 +75,19 @@ def test_a_microphone_of_48_khz_and_two_channels_hears_the_same(tmp_path: Path, 
             program.wait_for("ready")
             time.sleep(3)
             assert hears(program, server, beginning(tmp_path))
+
+
+def test_the_microphone_example_of_the_readme_prints_the_words(sound_server: SoundServer, tmp_path: Path) -> None:
+    """With the virtual microphone for the one it names."""
+    program = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)[1].replace('"usb"', '"pulse"')
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, env=sound_server.environment, stdout=subprocess.PIPE, text=True) as process:
+        time.sleep(4)
+        sound_server.play(beginning(tmp_path))
+        time.sleep(1)
+        process.terminate()
+        assert process.stdout is not None
+        assert process.stdout.read().split() == ["yes", "left"]
 
 
 def test_the_microphones_are_listed(sound_server: SoundServer, run_command: Run) -> None:

@@ -20,6 +20,8 @@ EXAMPLES = """\
                                                 teach a trained model more, from other streams
   kws-train gru --data DATA --qat runs/gru --out runs/gru-qat
                                                 teach a trained model to live with the rounding of int8
+  kws-train gru --data DATA --more DIR --from runs/gru --out runs/gru-mine
+                                                teach it what kws-listen --save DIR kept, once it is sorted
   kws-export runs/gru --int8                    what comes next
   TF_CONFIG=... kws-train gru --data DATA       on several machines: docs/more-than-one-machine.md
 
@@ -31,6 +33,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = command_parser("kws-train", "Train a keyword model that holds on an endless stream.", EXAMPLES + _zoo())
     parser.add_argument("architecture", choices=sorted(ARCHITECTURES), metavar="ARCHITECTURE", help="see below")
     parser.add_argument("--data", type=Path, required=True, metavar="DATA", help="folder of recordings (see below)")
+    parser.add_argument(
+        "--more", type=Path, metavar="DIR", help="recordings of your own: DIR/words/<word>/*.wav and DIR/noise/*.wav"
+    )
     parser.add_argument("--out", type=Path, metavar="RUN", help="run directory (default: runs/ARCHITECTURE)")
     parser.add_argument("--size", choices=("s", "m", "l"), help="preset (default: m; gru l; RUN's)")
     parser.add_argument(

@@ -17,6 +17,7 @@ from kws_runtime.errors import ClusterError, DataError
 from kws_train.batches import Batches, Plan, make_epoch
 from kws_train.data import load_material
 from kws_train.distributed import read_cluster
+from kws_train.more import add_more
 from kws_train.recipe import Recipe
 from kws_train.rundir import Arrays, RunDir, unpack
 from kws_train.sounds import Sounds
@@ -94,7 +95,8 @@ def train(args: argparse.Namespace) -> None:
     if before and not args.size_given:
         args.size = RunDir(before).read_json()["arguments"].get("size", args.size)
     settings = {name: getattr(args, name) for name in SETTINGS}
-    settings |= {name: str(path) if path else None for name, path in (("from", args.begin), ("qat", args.qat))}
+    paths = {"from": args.begin, "qat": args.qat, "more": args.more}
+    settings |= {name: str(path) if path else None for name, path in paths.items()}
     taught, taught_how = _read_taught(before, settings) if before else (None, None)
     if args.resume:
         begun = run.read_json()["arguments"]
@@ -105,7 +107,10 @@ def train(args: argparse.Namespace) -> None:
         run.create()
     stream_plan, plan = _plan(args)
     words = words_of(plan.labels)
-    training = Sounds(load_material(args.data, "training", words, args.strict, args.list), words, args.seed)
+    material = load_material(args.data, "training", words, args.strict, args.list)
+    if args.more:
+        add_more(material, args.more, words, args.strict)
+    training = Sounds(material, words, args.seed)
     validation = Sounds(load_material(args.data, "validation", words, args.strict, args.list), words, VALIDATION_SEED)
     digest = _digest(training.material, validation.material)
     validation_plan = replace(plan, chunks=VALIDATION_CHUNKS, seed=VALIDATION_SEED, masks=False)
