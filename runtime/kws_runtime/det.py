@@ -41,18 +41,28 @@ class Recording:
 
 def hear(listener: Listener, wav: Path, truth: Truth | None = None) -> Recording:
     """Hear a WAV from its beginning. Without a truth it is taken to hold none of the words."""
+    recording = hear_in_one(listener, [wav])
+    return dataclasses.replace(recording, truth=truth) if truth else recording
+
+
+def hear_in_one(listener: Listener, wavs: Sequence[Path]) -> Recording:
+    """Hear WAVs that hold none of the words, one after the other, as one stream.
+
+    Raises AudioError where one cannot be read, DataError where there is no sound.
+    """
     listener.reset()
     detector = Detector(listener.info.labels, listener.info.detection)
     rows, samples = [], 0
-    with wav.open("rb") as file:
-        for piece in stream_wav(file, str(wav), PIECE_SECONDS * SAMPLE_RATE):
-            rows += [detector.smooth(row) for row in listener.posteriors(piece)]
-            samples += len(piece)
+    for wav in wavs:
+        with wav.open("rb") as file:
+            for piece in stream_wav(file, str(wav), PIECE_SECONDS * SAMPLE_RATE):
+                rows += [detector.smooth(row) for row in listener.posteriors(piece)]
+                samples += len(piece)
     if not samples:
-        raise DataError(f"{wav}: holds no sound")
+        raise DataError(f"{wavs[0]}: holds no sound")
     smoothed = np.array(rows, np.float32).reshape(-1, len(listener.info.labels))
     times = np.array([listener.info.step_end(step) for step in range(len(rows))])
-    return Recording(truth or Truth(wav.stem, samples / SAMPLE_RATE, ()), smoothed, times)
+    return Recording(Truth(wavs[0].stem, samples / SAMPLE_RATE, ()), smoothed, times)
 
 
 def with_threshold(detection: Detection, threshold: float) -> Detection:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
 import os
 import zipfile
 import zlib
@@ -159,7 +158,7 @@ def check_detection(detection: Detection, words: tuple[str, ...]) -> None:
     if missing:
         raise ModelError(f"no threshold for {', '.join(missing)}")
     numbers = [*detection.thresholds.values(), detection.refractory_same_s, detection.refractory_other_s]
-    if not all(isinstance(number, int | float) and math.isfinite(number) and number >= 0 for number in numbers):
+    if not all(isinstance(number, int | float) and 0 <= number <= LARGEST for number in numbers):
         raise ModelError("thresholds and refractory times must be numbers of at least 0")
     if type(detection.smoothing_steps) is not int or not 1 <= detection.smoothing_steps <= 1000:
         raise ModelError(f"smoothing over {detection.smoothing_steps} steps cannot be")

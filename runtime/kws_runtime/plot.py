@@ -1,4 +1,5 @@
-"""The picture of `kws-eval`: the DET curve of the scenes and the noise sweep. Needs matplotlib (extra `plot`)."""
+"""The pictures of `kws-eval` (the DET curve of the scenes, the noise sweep) and of `kws-tune`. They need matplotlib
+(extra `plot`)."""
 
 from __future__ import annotations
 
@@ -32,11 +33,46 @@ def plot_figures(figures: dict[str, Any], path: Path) -> None:
     figure, row = plt.subplots(1, len(panels), figsize=(5.5 * len(panels), 4.2), layout="constrained", squeeze=False)
     for axes, draw in zip(row[0], panels, strict=True):
         draw(axes, figures)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(alpha=0.3)
+        _quiet_frame(axes)
     figure.suptitle(f"{figures['model']} on {figures['interpreter']}", fontsize=11)
     write_atomically(path, lambda unfinished: figure.savefig(unfinished, dpi=120, format="png"))
     plt.close(figure)
+
+
+def plot_tuning(figures: dict[str, Any], path: Path) -> None:
+    """Draw the `curves` of `kws-tune` over the false accepts an hour: each word's, and that of all words with one
+    threshold, with the point at which the tuned thresholds lie, as PNG."""
+    need_matplotlib()
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(6.5, 4.6), layout="constrained")
+    curves = figures["curves"]
+    for name, curve in curves.items():
+        style = {"color": "black", "linewidth": 2.5} if name == "all" else {"linewidth": 1.0}
+        label = "all, one threshold" if name == "all" else name
+        axes.plot(curve["fa_per_hour"], [100 * share for share in curve["missed"]], label=label, **style)
+    missed = figures["all"]["missed"]["after"]
+    low, high = (100 * (abs(missed["share"] - end)) for end in missed["interval"])
+    worst = max(row["after"]["fa_per_hour"] for row in figures["noise"])
+    axes.errorbar(worst, 100 * missed["share"], [[low], [high]], color="black", fmt="o", capsize=3, label="tuned")
+    _fa_axis(axes)
+    _quiet_frame(axes)
+    axes.set_xlabel("false accepts an hour: of all words, of each alone")
+    axes.legend(frameon=False)
+    figure.suptitle(f"{Path(figures['model']).name} on {figures['interpreter']}", fontsize=11)
+    write_atomically(path, lambda unfinished: figure.savefig(unfinished, dpi=120, format="png"))
+    plt.close(figure)
+
+
+def _fa_axis(axes: Any) -> None:
+    axes.set_xscale("symlog", linthresh=LINEAR_BELOW)
+    axes.set_xticks(TICKS, [str(tick) for tick in TICKS])
+    axes.set(xlim=(0, TICKS[-1]), ylim=(0, 100), ylabel="words missed (%)")
+
+
+def _quiet_frame(axes: Any) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.3)
 
 
 def _draw_det(axes: Any, figures: dict[str, Any]) -> None:
@@ -51,9 +87,7 @@ def _draw_det(axes: Any, figures: dict[str, Any]) -> None:
                 axes.errorbar(
                     point["fa_per_hour"], missed, [[missed - low], [high - missed]], color=colour, fmt="o", capsize=3
                 )
-    axes.set_xscale("symlog", linthresh=LINEAR_BELOW)
-    axes.set_xticks(TICKS, [str(tick) for tick in TICKS])
-    axes.set(xlim=(0, TICKS[-1]), ylim=(0, 100), ylabel="words missed (%)")
+    _fa_axis(axes)
     axes.set_xlabel(f"false accepts an hour, {', '.join(det['without_words'])}")
     axes.legend(frameon=False)
 

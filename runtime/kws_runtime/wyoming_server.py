@@ -29,7 +29,7 @@ from kws_runtime.outputs import Output
 from kws_runtime.wyoming_client import NO_SAMPLES, Client, Service
 from kws_runtime.wyoming_message import MAX_HEADER_BYTES
 
-MAX_CLIENTS = 16  # each has an interpreter, 0.1 to 0.4 MB, and up to 1.2 MB of a message
+MAX_CLIENTS = 16  # each has an interpreter, 0.1 to 0.4 MB, and for a moment up to 2 MB of a message
 MAX_REFUSED = 16  # that are being told so at a time; others are closed without a word
 PULSE_SECONDS = 1.0  # how often the outputs are called though nothing is heard; a watchdog wants to be fed
 LISTENING = {"limit": MAX_HEADER_BYTES, "backlog": MAX_CLIENTS}  # so few are accepted at a time: files do not run out

@@ -1,9 +1,8 @@
-"""`kws-eval` and `kws-tune` on scenes and clips made here."""
+"""`kws-eval` on scenes and clips made here."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ from kws_runtime.accuracy import Item, accuracies, items_in, word_scores
 from kws_runtime.audio import read_wav
 from kws_runtime.clips import CLIP_SAMPLES, ITEM_SAMPLES, lay_clip
 from kws_runtime.listen import DEMO
-from kws_runtime.modelfile import find_model
 from tests.conftest import Run, assert_fault, cut_out_the_demos_words
 
 
@@ -118,47 +116,3 @@ def test_faults_of_the_user_are_one_line(
 ) -> None:
     """And an exit code."""
     assert_fault(run_command("kws-eval", *arguments, cwd=tmp_path), says, code)
-
-
-@pytest.fixture
-def own_model(tmp_path: Path) -> Path:
-    return Path(shutil.copy(find_model(), tmp_path / "own.tflite"))
-
-
-def test_tuning_finds_the_lowest_threshold_that_keeps_the_budget(own_model: Path, run_command: Run) -> None:
-    """On the demo in loud noise, as if none of its words had been said: one less on the grid gives more."""
-    noisy = own_model.with_name("noisy.wav")
-    samples = read_wav(DEMO)
-    soundfile.write(noisy, samples + 0.08 * np.random.default_rng(0).standard_normal(len(samples)), 16_000)
-    hours = len(samples) / 16_000 / 3600
-    done = run_command("kws-tune", own_model, "--noise", f"{noisy}={2 / hours}")
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["false_accepts"]["noisy.wav"] <= 2
-    stored = read_model(own_model).info.detection.thresholds
-    assert set(stored.values()) == {found["threshold"]}
-
-    def count(threshold: float) -> int:
-        done = run_command("kws-listen", own_model, "--wav", noisy, "--json", "--threshold", str(threshold))
-        return done.stdout.count('"detection"')
-
-    assert count(found["threshold"]) <= 2
-    assert count(round(found["threshold"] - 0.005, 6)) > 2
-
-
-def test_tuning_changes_nothing_but_the_thresholds(own_model: Path, run_command: Run) -> None:
-    """The flatbuffer and the rest of the description stay."""
-    before = read_model(own_model)
-    assert run_command("kws-tune", own_model, "--noise", f"{DEMO}=100000").returncode == 0
-    after = read_model(own_model)
-    assert after.flatbuffer == before.flatbuffer
-    assert after.info.training == before.info.training
-    assert after.info.detection.refractory_same_s == before.info.detection.refractory_same_s
-
-
-@pytest.mark.parametrize("budget", ["x", "a.wav", "a.wav=many", "=5", "a.wav=-1"])
-def test_a_budget_that_cannot_be_is_wrong_usage(own_model: Path, run_command: Run, budget: str) -> None:
-    """WAV=NUMBER."""
-    done = run_command("kws-tune", own_model, "--noise", budget)
-    assert done.returncode == 2
-    assert "WAV=NUMBER" in done.stderr
