@@ -42,8 +42,9 @@ The oldest are deleted when there are too many (--save-limit).
 Listen to them, and move those that are to be learned from:
   one in which a word of the model ends just before 1.5 s   to   words/<the word that was said>/
   one in which none of the words is said at all             to   noise/
-In words/ and noise/ nothing is ever deleted. Then find thresholds on them, or teach the model more:
-  kws-tune MODEL --words DIR/words --noise DIR/noise
+In words/ and noise/ nothing is ever deleted. Then find thresholds on them (EVENING.wav: hours without the words), or
+teach the model more:
+  kws-tune MODEL --words DIR/words --noise EVENING.wav DIR/noise=0
   kws-train gru --data DATA --more DIR --from RUN --out RUN-2
 """
 

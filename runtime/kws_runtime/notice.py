@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that happened; `kind` is "overflow", "lost", "back", "suspended", "exec" or "save"."""
+    """Something that happened; `kind` is "overflow", "lost", "back", "suspended", "exec", "save" or "client"."""
 
     kind: str
     text: str  # for people

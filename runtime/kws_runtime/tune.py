@@ -32,8 +32,8 @@ EXAMPLES = """\
 A noise recording holds none of the words; what is heard in it is a false accept. The budget is for all words
 together. The longer the recording, the more can be said: no false accept in T hours means at most 3.7 / T an
 hour (95 %). --words DIR holds DIR/<word>/*.wav, clips of any length; folders of other words are left out. They
-tell what the thresholds miss, and --per-word needs them. It pays where the budget is tight and the noise is an
-hour or more (docs/thresholds.md)."""
+tell what the thresholds miss, and --per-word needs them. It pays only where the budget is tight and there are
+hours of noise (docs/thresholds.md)."""
 
 # Of continuous speech. It is the rate at which keyword spotters are usually compared, and hours in which somebody
 # speaks without a pause are few in a home.

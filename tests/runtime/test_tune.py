@@ -6,6 +6,8 @@ import dataclasses
 import errno
 import json
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from kws_runtime.thresholds import Noise, accepts_in, one_threshold, threshold_p
 from kws_runtime.tuneset import Budget, budget_of, hear_clips
 from tests.conftest import Run, assert_fault, cut_out_the_demos_words
 
+ROOT = Path(__file__).parents[2]
 DEMO_HOURS = len(read_wav(DEMO)) / 16_000 / 3600
 
 
@@ -219,6 +222,13 @@ def test_a_name_with_an_equals_sign_is_a_name_where_it_is_there(
     Path("a=5").mkdir()
     assert budget_of("a=5") == Budget(Path("a=5"), None)
     assert budget_of("a=5=2.5") == Budget(Path("a=5"), 2.5)
+
+
+def test_the_tables_of_the_page_are_made_from_the_committed_figures() -> None:
+    """docs/thresholds.json, rendered again."""
+    command = [sys.executable, ROOT / "script" / "make-thresholds", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_on_the_development_scenes_the_budgets_are_reached(own_model: Path, recordings: Path, run_command: Run) -> None:
