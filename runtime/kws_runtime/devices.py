@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -107,6 +108,26 @@ def find_device(wanted: str | int | None = None) -> Device:
         names = ", ".join(f"{device.number} {device.name}" for device in found)
         raise AudioError(f"more than one microphone is {wanted!r}: {names}; give the number or more of the name")
     return found[0]
+
+
+def find_again(lost: Device, wanted: str | int | None) -> Device:
+    """A device that went away, when it is back: what was wanted may fit others by then, and numbers change when
+    something is plugged in, also those that ALSA puts into names.
+
+    Raises AudioError where it is not there.
+    """
+    if wanted is None:
+        return find_device()
+    alike = [device for device in input_devices() if _bare(device.name) == _bare(lost.name)]
+    if not alike:
+        if isinstance(wanted, int):
+            raise AudioError(f"microphone {lost.name!r} is not there")
+        return find_device(wanted)
+    return next((device for device in alike if device.number == lost.number), alike[0])
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"\(hw:\d+,\d+\)$", "", name)
 
 
 def forms_to_try(device: Device, channel: int | None) -> list[PcmFormat]:

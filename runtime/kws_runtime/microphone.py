@@ -11,7 +11,7 @@ import numpy as np
 
 from kws_runtime.audio import Chunk, Converter, Gap
 from kws_runtime.blocks import Block, BlockQueue
-from kws_runtime.devices import BLOCK_SECONDS, Device, find_device, look_again, open_stream
+from kws_runtime.devices import BLOCK_SECONDS, Device, find_again, find_device, look_again, open_stream
 from kws_runtime.errors import AudioError, KwsError
 from kws_runtime.notice import Notice, Notify
 from kws_runtime.wavfile import PcmFormat
@@ -59,7 +59,7 @@ class Microphone:
 
     def __enter__(self) -> Microphone:
         """Open the device. Raises AudioError where it cannot be had, MissingError without PortAudio."""
-        self._open()
+        self._open(find_device(self._wanted))
         return self
 
     def __exit__(
@@ -67,19 +67,15 @@ class Microphone:
     ) -> None:
         self._close()
 
-    def _open(self) -> None:
-        wanted = self._wanted
-        self.device = find_device(wanted)
-        if isinstance(wanted, int):
-            self._wanted = self.device.name  # numbers change when something else is plugged in
+    def _open(self, device: Device) -> None:
         queue = BlockQueue(round(QUEUE_SECONDS / BLOCK_SECONDS))
         self._stream, self.form = open_stream(
-            self.device,
+            device,
             self._channel,
             on_audio=lambda pcm, overflowed: queue.put(Block(pcm, _clock(), overflowed)),
             on_end=queue.end,
         )
-        self._queue = queue
+        self.device, self._queue = device, queue
         try:
             self._converter = Converter(self.form, self._channel)
         except KwsError:
@@ -161,7 +157,7 @@ class Microphone:
             wait = min(2 * wait, LONGEST_WAIT_SECONDS)
             try:
                 look_again()
-                self._open()
+                self._open(find_again(self.device, self._wanted))
             except AudioError:
                 continue
             while not self._queue.ended and time.monotonic() < self._lost_after:

@@ -9,7 +9,7 @@ import pytest
 
 from kws_runtime import AudioError, Listener, Microphone
 from kws_runtime.audio import read_wav
-from kws_runtime.devices import device_list, find_device
+from kws_runtime.devices import device_list, find_again, find_device
 from kws_runtime.listen import DEMO
 from tests.runtime.fake_sound import FakeSound, install
 
@@ -45,6 +45,36 @@ def test_a_name_that_fits_none_or_several_says_which(monkeypatch: pytest.MonkeyP
         find_device("headset")
     with pytest.raises(AudioError, match="no microphone 7"):
         find_device(7)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names_then", "number"),
+    [
+        (1, ("default", "Mic (hw:1,0)"), 1),
+        (1, ("Mic (hw:2,0)", "default"), 0),
+        (1, ("Mic (hw:1,0)", "Mic (hw:2,0)"), 1),
+        ("mic", ("Mic (hw:1,0)", "default", "Other mic (hw:3,0)"), 0),
+        ("mic", ("default", "Other mic (hw:3,0)"), 1),
+        (None, ("default", "Mic (hw:1,0)"), 0),
+    ],
+)
+def test_a_device_that_is_back_is_found_whatever_its_number_is_now(
+    monkeypatch: pytest.MonkeyPatch, wanted: str | int | None, names_then: tuple[str, ...], number: int
+) -> None:
+    """By its name, without ALSA's numbers in it; of two alike the one that has its number."""
+    install(monkeypatch, FakeSound("default", "Mic (hw:1,0)"))
+    lost = find_device(wanted)
+    install(monkeypatch, FakeSound(*names_then))
+    assert find_again(lost, wanted).number == number
+
+
+def test_a_device_that_is_not_back_is_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its number may be another's by then."""
+    install(monkeypatch, FakeSound("default", "Mic"))
+    lost = find_device(1)
+    install(monkeypatch, FakeSound("default", "Camera"))
+    with pytest.raises(AudioError, match="'Mic' is not there"):
+        find_again(lost, 1)
 
 
 def test_the_list_marks_the_default_and_leaves_out_what_cannot_record(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,7 +132,7 @@ def test_a_reader_that_stalls_finds_the_newest_audio_and_a_gap_as_long_as_what_w
         for second in range(60):
             for _ in range(50):
                 sound.give(np.full(320, second / 100, np.float32))
-        gap, *heard = itertools.islice(chunks_that_hold_something(iter(device)), 502)
+        gap, *heard = itertools.islice(chunks_that_hold_something(iter(device)), 501)
     assert gap == Gap(pytest.approx(50.0), "stalled")  # type: ignore[arg-type]
     np.testing.assert_allclose([chunk[0] for chunk in heard], np.repeat(np.arange(50, 60) / 100, 50), atol=1e-4)  # type: ignore[index]
 
