@@ -56,6 +56,7 @@ def test_it_hears_the_demo(clean: Path, tmp_path: Path) -> None:
         (["kws-scene", "--words", ".", "--out", "a.wav"], "train"),
         (["kws-export", ".", "--int8"], "train"),
         (["kws-eval", "--data", ".", "--sweep", ".", "--plot", "a.png"], "plot"),
+        (["kws-listen", "--wyoming", "tcp://127.0.0.1:0"], "wyoming"),
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],
 )

@@ -144,10 +144,11 @@ def test_raw_pcm_that_ends_within_a_sample_is_read_up_to_it() -> None:
     [
         (np.zeros(10, np.int16), "expected samples"),
         (np.zeros((10, 1), np.float32), "expected samples"),
-        (np.array([0.0, np.nan], np.float32), "must lie in"),
-        (np.array([20_000.0], np.float32), "a sample of 20000; samples must lie in"),
+        (np.array([0.0, np.nan], np.float32), "an RMS of nan; they must lie in"),
+        (np.array([1e30, 0.0], np.float32), "an RMS of inf; they must lie in"),
+        (np.array([20_000.0], np.float32), "an RMS of 20000; they must lie in"),
     ],
-    ids=["integers", "two dimensions", "no number", "integers as floats"],
+    ids=["integers", "two dimensions", "no number", "huge", "integers as floats"],
 )
 def test_what_is_no_audio_is_refused_and_changes_nothing(samples: np.ndarray, says: str, demo: np.ndarray) -> None:
     """A NaN would stay in the state for ever."""
