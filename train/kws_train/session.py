@@ -136,10 +136,10 @@ def train(args: argparse.Namespace) -> None:
         if taught:
             unpack("weight", taught, model.variables, before / "best.npz")
             schedule = replace(schedule, learning_rate=TAUGHT_LEARNING_RATE)
-        if args.qat:  # the weights are nearly where they should be
-            schedule = replace(schedule, learning_rate=QAT_LEARNING_RATE, warmup_share=0.05, weight_decay=0.0)
         else:
             model.normalize.adapt(first_batch.frames)
+        if args.qat:  # the weights are nearly where they should be
+            schedule = replace(schedule, learning_rate=QAT_LEARNING_RATE, warmup_share=0.05, weight_decay=0.0)
         description = {
             "format": 1,
             "architecture": args.architecture,
