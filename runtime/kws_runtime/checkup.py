@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from kws_runtime.audio import HOP_SAMPLES
 from kws_runtime.errors import KwsError
 from kws_runtime.frontend import SAMPLE_RATE, Samples
+from kws_runtime.levels import dbfs
 
 OK, WARNING, FAULT = "ok", "warning", "fault"
 
 FRAME_SAMPLES = HOP_SAMPLES  # 20 ms
-QUIETEST_DBFS = -100.0  # digital silence is called so
 LOUD_FRAMES = 10  # the loud parts: what 0.2 s in all reach, so neither a click nor the vowel's peak alone
 QUIET_SHARE = 0.1  # the noise: what the quietest tenth of the frames does not exceed
 
@@ -80,11 +80,6 @@ def fault_of(check: str, error: KwsError) -> Finding:
 def _grade(figure: float, warning: float, fault: float) -> str:
     """The level of a figure that should be small."""
     return FAULT if figure > fault else WARNING if figure > warning else OK
-
-
-def dbfs(rms: float) -> float:
-    """An RMS in dB of full scale."""
-    return max(QUIETEST_DBFS, 20 * float(np.log10(max(rms, 1e-9))))
 
 
 def frame_levels(samples: Samples) -> NDArray[np.float64]:

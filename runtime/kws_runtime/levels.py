@@ -11,6 +11,12 @@ from kws_runtime.frontend import Samples
 
 LOUDNESS_FRAME = 160  # 10 ms
 QUIETEST_NOISE = 1e-5  # RMS, -100 dBFS: a piece of noise that is quieter is not raised without bound
+QUIETEST_DBFS = -100.0  # digital silence is called so
+
+
+def dbfs(rms: float) -> float:
+    """An RMS in dB of full scale, that of a square wave."""
+    return max(QUIETEST_DBFS, 20 * float(np.log10(max(rms, 1e-9))))
 
 
 def loudness(samples: Samples) -> float:

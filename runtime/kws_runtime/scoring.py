@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,8 +116,7 @@ def score_scene(events: Sequence[Event], truth: Truth) -> SceneScore:
     for number, word in enumerate(truth.words):
         by_label.setdefault(word.label, []).append((number, word))
     hit: dict[int, float] = {}
-    false_accepts = 0
-    last_counted = -math.inf
+    false: list[Event] = []
     for event in sorted(events, key=lambda event: event.time):
         fitting = [
             number
@@ -127,11 +126,19 @@ def score_scene(events: Sequence[Event], truth: Truth) -> SceneScore:
         unheard = [number for number in fitting if number not in hit]
         if unheard:
             hit[unheard[0]] = event.time - truth.words[unheard[0]].end
-        elif not fitting and event.time - last_counted > ONE_BURST_S:
-            false_accepts += 1
-            last_counted = event.time
+        elif not fitting:
+            false.append(event)
     heard = tuple((word.start, number in hit) for number, word in enumerate(truth.words))
-    return SceneScore(truth.seconds, heard, false_accepts, tuple(hit.values()))
+    return SceneScore(truth.seconds, heard, len(counted(false)), tuple(hit.values()))
+
+
+def counted(false: Iterable[Event]) -> list[Event]:
+    """Those of false accepts, in order of time, that count: one at most 1 s after a counted one belongs to it."""
+    found: list[Event] = []
+    for event in false:
+        if not found or event.time - found[-1].time > ONE_BURST_S:
+            found.append(event)
+    return found
 
 
 def share_figure(count: int, total: int, of: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from kws_runtime.det import THRESHOLDS, Recording, false_accepts
 from kws_runtime.detector import Event, events_in
 from kws_runtime.modelfile import Detection, ModelInfo
-from kws_runtime.scoring import ONE_BURST_S, poisson_interval
+from kws_runtime.scoring import ONE_BURST_S, counted, poisson_interval
 
 FIT_FROM = 0.25  # bursts whose peak lies below say little about those that count
 PRIOR_BURSTS = 20  # as if each word had that many more, like those of all words; 10 and 50 do about as well
@@ -62,12 +62,8 @@ class Noise:
 
 
 def accepts_in(noise: Noise, info: ModelInfo, detection: Detection) -> list[Event]:
-    """The false accepts that are counted: those at most ONE_BURST_S after a counted one belong to it (scoring)."""
-    counted: list[Event] = []
-    for event in events_in(noise.recording.smoothed, noise.recording.times, info.labels, detection):
-        if not counted or event.time - counted[-1].time > ONE_BURST_S:
-            counted.append(event)
-    return counted
+    """The false accepts that count."""
+    return counted(events_in(noise.recording.smoothed, noise.recording.times, info.labels, detection))
 
 
 def one_threshold(noises: Sequence[Noise], info: ModelInfo) -> dict[str, float] | None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from kws_runtime.audio import Chunk, Gap
 from kws_runtime.frontend import SAMPLE_RATE
+from kws_runtime.levels import dbfs
 from kws_runtime.listener import Decision
 from kws_runtime.notice import Notice
 from kws_runtime.outputs import Lines
@@ -102,7 +103,7 @@ class View(Lines):
 
 
 def _db(amplitude: float) -> float:
-    return max(METER_FLOOR_DB, 20 * float(np.log10(max(amplitude, 1e-9))))
+    return max(METER_FLOOR_DB, dbfs(amplitude))
 
 
 def _meter(level_db: float, mark_db: float) -> str:

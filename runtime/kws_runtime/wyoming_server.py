@@ -62,25 +62,19 @@ def serve(
 
     Raises AddressError for an address that cannot be, KeyboardInterrupt after SIGINT.
     """
-    if asyncio.run(_serve(uri, info, make_listener, outputs, ready)) == signal.SIGINT:
+
+    async def until_signalled() -> int:
+        server = WyomingServer(info, make_listener, outputs)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, server.end, number)
+        try:
+            ready(await server.start(uri))
+            return await server.ended()
+        finally:
+            await server.close()
+
+    if asyncio.run(until_signalled()) == signal.SIGINT:
         raise KeyboardInterrupt
-
-
-async def _serve(
-    uri: str,
-    info: ModelInfo,
-    make_listener: Callable[[], Listener],
-    outputs: Output,
-    ready: Callable[[str], None],
-) -> int:
-    server = WyomingServer(info, make_listener, outputs)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, server.end, number)
-    try:
-        ready(await server.start(uri))
-        return await server.ended()
-    finally:
-        await server.close()
 
 
 class WyomingServer:

@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import io
 import json
-import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from kws_runtime import AudioError, KwsError, Listener, ModelError, ModelFile, read_model
@@ -26,15 +25,9 @@ from kws_runtime.audio import Converter, stream_wav
 from kws_runtime.modelfile import ModelInfo, write_model
 from kws_runtime.onnxfile import join_metadata, split_metadata
 from kws_runtime.wavfile import ENCODINGS, PcmFormat
+from tests.runtime.fuzzing import fuzzed
 
-EXAMPLES = int(os.environ.get("KWS_FUZZ_EXAMPLES", "0"))
-SETTINGS = settings(
-    max_examples=EXAMPLES or 100,
-    derandomize=not EXAMPLES,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+SETTINGS = fuzzed(100, HealthCheck.function_scoped_fixture)
 
 BUNDLED = read_model()
 MODEL_BYTES = BUNDLED.path.read_bytes()

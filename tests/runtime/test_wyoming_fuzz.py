@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
@@ -16,10 +15,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from kws_runtime import Listener
+from tests.runtime.fuzzing import fuzzed
 from tests.runtime.wyoming_service import (
     FILE,
     MAX_HEADER_BYTES,
@@ -42,19 +42,12 @@ from tests.runtime.wyoming_service import (
     types,
 )
 
-EXAMPLES = int(os.environ.get("KWS_FUZZ_EXAMPLES", "0"))
 SECONDS = 10.0  # that an example may take
 ANSWERS = {"info", "pong", "detection", "not-detected", "error"}
 WORD_SAMPLES = 20_000
 WORDS_AT = [at * 16 - WORD_SAMPLES for _, at in expected_of(SAMPLES)]  # where excerpts begin that end with an event
 
-fuzzed = settings(
-    max_examples=EXAMPLES or 150,
-    derandomize=not EXAMPLES,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+SETTINGS = fuzzed(150, HealthCheck.data_too_large)
 
 
 class Written(asyncio.Transport):
@@ -226,14 +219,14 @@ def spoilt(draw: st.DrawFn) -> bytes:
 anything = st.binary(max_size=300) | whole | damaged() | spoilt() | spoilt()
 
 
-@fuzzed
+@SETTINGS
 @given(st.lists(anything, min_size=1, max_size=4))
 def test_anything_is_answered_or_refused(hold: Hold, parts: list[bytes]) -> None:
     """Random bytes, damaged messages, messages of wrong types: events or one error at the end, and nothing hangs."""
     hold(parts)
 
 
-@fuzzed
+@SETTINGS
 @given(st.lists(messages, max_size=12), st.integers(1, 50))
 def test_every_sequence_of_whole_messages_is_answered(hold: Hold, sequence: list[Eventable], pieces: int) -> None:
     """Each with what the protocol says, in whatever pieces the messages come."""
