@@ -50,24 +50,24 @@ class Listener:
         file = model if isinstance(model, ModelFile) else read_model(model)
         self.info = dataclasses.replace(file.info, detection=detection) if detection else file.info
         check_detection(self.info.detection, self.info.words)
-        self._front_end = FrontEnd(self.info.frontend)
-        self._step = Step(file, interpreter, threads)
-        self._detector = Detector(self.info.labels, self.info.detection)
+        self.front_end = FrontEnd(self.info.frontend)
+        self.step = Step(file, interpreter, threads)
+        self.detector = Detector(self.info.labels, self.info.detection)
         self.reset()
 
     @property
     def interpreter(self) -> str:
         """The name of the interpreter that runs the model."""
-        return self._step.interpreter
+        return self.step.interpreter
 
     def reset(self) -> None:
         """Begin a new stream: forget samples, state, posteriors and events, and count time from 0."""
         self._begin_at(0.0)
 
     def _begin_at(self, seconds: float) -> None:
-        self._front_end.reset()
-        self._step.reset()
-        self._detector.reset()
+        self.front_end.reset()
+        self.step.reset()
+        self.detector.reset()
         self._frames = np.zeros((0, self.info.frontend.features), np.float32)
         self._began, self._samples, self._steps = seconds, 0, 0
 
@@ -84,13 +84,13 @@ class Listener:
         _check(samples)
         size = self.info.frames_per_step
         self._samples += len(samples)
-        frames = self._front_end.process(samples)
+        frames = self.front_end.process(samples)
         if len(self._frames):
             frames = np.concatenate([self._frames, frames])
         count = len(frames) // size
         self._frames = frames[count * size :]
         self._steps += count
-        logits = [self._step.process(frames[step * size : (step + 1) * size]) for step in range(count)]
+        logits = [self.step.process(frames[step * size : (step + 1) * size]) for step in range(count)]
         shape = (count, len(self.info.labels))
         return posteriors_of(np.array(logits, np.float32).reshape(shape), self.info.activation)
 
@@ -106,8 +106,8 @@ class Listener:
         found = []
         for number, posteriors in enumerate(self.posteriors(chunk)):
             time = self._began + self.info.step_end(first + number)
-            scores = self._detector.smooth(posteriors)
-            found.append(Decision(time, scores, self._detector.decide(scores, time)))
+            scores = self.detector.smooth(posteriors)
+            found.append(Decision(time, scores, self.detector.decide(scores, time)))
         return found
 
     def process(self, chunk: Chunk) -> list[Event]:

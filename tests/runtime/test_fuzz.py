@@ -176,7 +176,7 @@ def test_raw_pcm_in_any_pieces_is_the_same_sound_and_leaves_a_finite_state(
     np.testing.assert_array_equal(in_pieces, at_once)
     for decision in listener.decisions(at_once):
         assert np.isfinite(decision.scores).all()
-    assert all(np.isfinite(state).all() for state in listener._step.states().values())
+    assert all(np.isfinite(state).all() for state in listener.step.states().values())
 
 
 @SETTINGS
@@ -187,7 +187,7 @@ def test_samples_of_any_number_are_heard_or_an_audio_error(samples: list[float])
     audio = np.abs(array).max(initial=0) <= 1
     with contextlib.nullcontext() if audio else documented(AudioError, "[-1, 1]"):
         listener.process(array)
-    assert all(np.isfinite(state).all() for state in listener._step.states().values())
+    assert all(np.isfinite(state).all() for state in listener.step.states().values())
 
 
 def test_what_was_written_is_read_again(tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+"""A fixed amount of work, for counters of instructions: `workload.py STAGE HOPS [MODEL]`.
+
+STAGE is the whole `chain`, or `front_end`, `step` or `detector` alone; HOPS are hops of 20 ms of the bundled scene,
+again and again. What one hop costs is the difference between two numbers of hops: start-up falls out. It needs only
+the base install.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from kws_runtime.audio import HOP_SAMPLES, read_wav
+from kws_runtime.listen import DEMO
+from kws_runtime.listener import Listener
+from kws_runtime.step import posteriors_of
+
+STAGES = ("chain", "front_end", "step", "detector")
+
+
+def work(stage: str, hops: int, model: str | None = None) -> None:
+    """Do what `stage` does in `hops` hops."""
+    listener = Listener(model)
+    audio = read_wav(DEMO)
+    pieces = [audio[at : at + HOP_SAMPLES] for at in range(0, len(audio) - HOP_SAMPLES + 1, HOP_SAMPLES)]
+    pushed = [pieces[hop % len(pieces)] for hop in range(hops)]
+    if stage == "chain":
+        for samples in pushed:
+            listener.decisions(samples)
+    elif stage == "front_end":
+        for samples in pushed:
+            listener.front_end.process(samples)
+    else:
+        size = listener.info.frames_per_step
+        frames = np.zeros((size, listener.info.frontend.features), np.float32)
+        logits = listener.step.process(frames)
+        for _ in range(hops // size):
+            if stage == "step":
+                listener.step.process(frames)
+            else:
+                scores = listener.detector.smooth(posteriors_of(logits, listener.info.activation))
+                listener.detector.decide(scores, 0.0)
+
+
+def main() -> None:
+    """Read the arguments; wrong ones are told by a traceback."""
+    stage, hops, *model = sys.argv[1:]
+    if stage not in STAGES:
+        raise ValueError(f"there is no stage {stage!r}; there are {', '.join(STAGES)}")
+    work(stage, int(hops), *model)
+
+
+if __name__ == "__main__":
+    main()
