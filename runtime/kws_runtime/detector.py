@@ -32,20 +32,23 @@ class Detector:
         self._labels = tuple(labels)
         # what is no word never reaches an infinite threshold
         self.thresholds = np.array([config.thresholds.get(label, np.inf) for label in labels], np.float32)
+        self._steps = np.array(config.smoothing_steps, np.float32)
+        self._ones = np.ones(config.smoothing_steps, np.float32)
         self.reset()
 
     def reset(self) -> None:
         """Forget the posteriors and the events before."""
-        self._recent = np.zeros((self.config.smoothing_steps, len(self._labels)), np.float32)
+        steps = self.config.smoothing_steps
+        self._recent = np.zeros((steps, len(self._labels)), np.float32)
         self._place = 0
-        self._was_over = np.zeros(len(self._labels), np.bool_)
+        self._was_over = [False] * len(self._labels)
         self._last: Event | None = None
 
     def smooth(self, posteriors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Take one step's posteriors (labels,); return the mean of the last steps. Before the first lie zeros."""
         self._recent[self._place] = posteriors
         self._place = (self._place + 1) % len(self._recent)
-        return self._recent.sum(0) / np.float32(len(self._recent))
+        return self._ones.dot(self._recent) / self._steps  # a sum over the first axis, in fewer instructions
 
     def process(self, posteriors: NDArray[np.float32], time: float) -> Event | None:
         """Take one step's posteriors (labels,), whose last sample lies at `time`; return the event it raises."""
@@ -53,19 +56,25 @@ class Detector:
 
     def decide(self, smoothed: NDArray[np.float32], time: float) -> Event | None:
         """The event that one step's smoothed posteriors raise. The highest score wins."""
-        over = smoothed >= self.thresholds
-        risen = over & ~self._was_over
-        self._was_over = over
-        if not risen.any():
+        over = (smoothed >= self.thresholds).tolist()
+        if not any(over):
+            self._was_over = over
             return None
-        best = int(np.argmax(np.where(risen, smoothed, -1.0)))
+        return self._rise(over, smoothed.tolist(), time)
+
+    def _rise(self, over: list[bool], scores: list[float], time: float) -> Event | None:
+        risen = [label for label, is_over in enumerate(over) if is_over and not self._was_over[label]]
+        self._was_over = over
+        if not risen:
+            return None
+        best = max(risen, key=scores.__getitem__)
         label = self._labels[best]
         if self._last is not None:
             same = label == self._last.label
             wait = self.config.refractory_same_s if same else self.config.refractory_other_s
             if time - self._last.time < wait:
                 return None
-        self._last = Event(time, label, float(smoothed[best]))
+        self._last = Event(time, label, scores[best])
         return self._last
 
 

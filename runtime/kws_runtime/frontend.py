@@ -6,6 +6,7 @@ next, so the size of the chunks never changes a frame.
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -191,8 +192,8 @@ class LogMelTransform:
 
     Each FFT bin lies between the centres of two neighbouring triangles, so in two bands. With `rise` its way from
     the lower centre to the upper, it adds `rise` of its power to the upper band and `1 - rise` to the lower one. So
-    a band is the rising part of the gap before its centre and the falling part of the gap after it, and two sums
-    over the gaps replace a matrix product.
+    a band is the rising part of the gap before its centre and the falling part of the gap after it, and sums over
+    the gaps replace a matrix product.
     """
 
     def __init__(self, config: LogMel) -> None:
@@ -208,55 +209,79 @@ class LogMelTransform:
             raise ModelError(f"{config.bands} mel bands are too narrow for an FFT of {config.fft} points")
         self._bins = slice(first, first + len(gap))
         self._gap_starts = np.searchsorted(gap, np.arange(config.bands + 1))
-        self._rise = place[inside] - gap
+        rise = place[inside] - gap
+        self._rise_and_fall = np.stack([rise, 1 - rise])  # (2, bins)
 
     def __call__(self, windows: Samples) -> Frames:
         spectrum = np.fft.rfft(windows * self.window, self._fft)[:, self._bins]
         energy = self._energies(spectrum.real**2 + spectrum.imag**2)
-        return np.log(energy + self._floor).astype(np.float32)
+        energy += self._floor
+        return np.log(energy, energy).astype(np.float32)
 
     def _energies(self, power: NDArray[np.float64]) -> NDArray[np.float64]:
         """Power of the bins that lie in bands (n, bins) to the energy of the bands (n, bands)."""
-        whole = np.add.reduceat(power, self._gap_starts, axis=1)
-        rising = np.add.reduceat(power * self._rise, self._gap_starts, axis=1)
-        return np.asarray(rising[:, :-1] + (whole - rising)[:, 1:])
+        in_gaps = np.add.reduceat(power[:, None] * self._rise_and_fall, self._gap_starts, 2)  # (n, 2, bands + 1)
+        return np.asarray(in_gaps[:, 0, :-1] + in_gaps[:, 1, 1:])
 
     def matrix(self) -> NDArray[np.float64]:
         """The same as a matrix (fft / 2 + 1, bands): power of all bins times it is the energy of the bands."""
         weights = np.zeros((self._fft // 2 + 1, len(self._gap_starts) - 1))
-        weights[self._bins] = self._energies(np.eye(len(self._rise)))
+        weights[self._bins] = self._energies(np.eye(self._rise_and_fall.shape[1]))
         return weights
 
 
 class FrontEnd:
     """A front end of any kind on a stream: takes any number of samples and returns the frames they complete."""
 
-    def __init__(self, config: FrontEndConfig | None = None, transform: Transform | None = None) -> None:
+    def __init__(
+        self, config: FrontEndConfig | None = None, transform: Transform | None = None, group: int = 1
+    ) -> None:
         """Log-mel by default; `transform` stands in for the configuration's own, where a faster one will do.
 
+        Frames come in groups of `group`: as many as a step takes cost little more than one, and none is of use before.
         Raises ModelError for bands that no FFT bin falls into.
         """
         self.config = config or LogMel()
         self._transform = transform or self.config.make_transform()
-        self.reset()
+        self._group = group
+        self._least = self.config.window + (group - 1) * self.config.hop  # samples that complete a group
+        self._no_frames = np.zeros((0, self.config.features), np.float32)
+        self._kept = 0  # samples, at the beginning of the buffer
+        self._buffer = np.zeros(0, np.float32)
+        self._make_room(2 * self._least)
+
+    def _make_room(self, samples: int) -> None:
+        """A buffer for so many samples, and the windows in it: (n, window)."""
+        window, hop = self.config.window, self.config.hop
+        self._buffer = np.concatenate([self._buffer[: self._kept], np.zeros(samples - self._kept, np.float32)])
+        self._windows = np.lib.stride_tricks.sliding_window_view(self._buffer, window)[::hop]
 
     def reset(self) -> None:
         """Forget the samples kept from earlier calls."""
-        self._kept = np.zeros(0, np.float32)
+        self._kept = 0
 
     def process(self, samples: Samples) -> Frames:
         """Take samples (n,) in [-1, 1]; return the frames (m, features) that they complete."""
-        config = self.config
-        samples = np.concatenate([self._kept, samples]) if len(self._kept) else samples
-        count = max(0, (len(samples) - config.window) // config.hop + 1)
-        self._kept = samples[count * config.hop :].copy()
-        if count == 0:
-            return np.zeros((0, config.features), np.float32)
-        windows = np.lib.stride_tricks.sliding_window_view(samples, config.window)[:: config.hop][:count]
-        if count <= FRAMES_AT_ONCE:
-            return self._transform(windows)
-        starts = range(0, count, FRAMES_AT_ONCE)
-        return np.concatenate([self._transform(windows[at : at + FRAMES_AT_ONCE]) for at in starts])
+        count = self._kept + len(samples)
+        if count > len(self._buffer):
+            self._make_room(count)
+        self._buffer[self._kept : count] = samples
+        self._kept = count
+        if count < self._least:
+            return self._no_frames
+        frames = (count - self.config.window) // self.config.hop + 1
+        frames -= frames % self._group
+        made = self._transform_all(frames)
+        used = frames * self.config.hop
+        self._kept = count - used
+        self._buffer[: self._kept] = self._buffer[used:count]
+        return made
+
+    def _transform_all(self, frames: int) -> Frames:
+        if frames <= FRAMES_AT_ONCE:
+            return self._transform(self._windows[:frames])
+        bounds = [*range(0, frames, FRAMES_AT_ONCE), frames]
+        return np.concatenate([self._transform(self._windows[begin:end]) for begin, end in itertools.pairwise(bounds)])
 
 
 def frames_of(samples: Samples, config: FrontEndConfig | None = None) -> Frames:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +13,15 @@ from kws_runtime.audio import Chunk, Gap
 from kws_runtime.detector import Detector, Event
 from kws_runtime.errors import AudioError
 from kws_runtime.frontend import FrontEnd, Samples
+from kws_runtime.interpreter import INTERPRETERS
+from kws_runtime.melgraph import graph_transform
 from kws_runtime.modelfile import Detection, ModelFile, check_detection, read_model
 from kws_runtime.step import Step, posteriors_of
 
 LOUDEST_RMS = 10.0  # a resampler overshoots 1 a little; integers as floats lie far beyond
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """What was heard at one step."""
 
     time: float  # seconds from the first sample of the stream to the last sample used
@@ -50,10 +51,17 @@ class Listener:
         file = model if isinstance(model, ModelFile) else read_model(model)
         self.info = dataclasses.replace(file.info, detection=detection) if detection else file.info
         check_detection(self.info.detection, self.info.words)
-        self.front_end = FrontEnd(self.info.frontend)
         self.step = Step(file, interpreter, threads)
+        self.front_end = self._make_front_end()
         self.detector = Detector(self.info.labels, self.info.detection)
         self.reset()
+
+    def _make_front_end(self) -> FrontEnd:
+        config, frames = self.info.frontend, self.info.frames_per_step
+        transform = None
+        if self.interpreter in INTERPRETERS:
+            transform = graph_transform(config, frames, self.interpreter, self.step.quantization)
+        return FrontEnd(config, transform, frames)
 
     @property
     def interpreter(self) -> str:
@@ -68,7 +76,6 @@ class Listener:
         self.front_end.reset()
         self.step.reset()
         self.detector.reset()
-        self._frames = np.zeros((0, self.info.frontend.features), np.float32)
         self._began, self._samples, self._steps = seconds, 0, 0
 
     @property
@@ -81,18 +88,20 @@ class Listener:
 
         Raises AudioError for samples of another kind.
         """
+        made = [posteriors for _, posteriors in self._steps_of(samples)]
+        return np.array(made, np.float32).reshape(len(made), len(self.info.labels))
+
+    def _steps_of(self, samples: Samples) -> list[tuple[int, NDArray[np.float32]]]:
+        """The number and the posteriors (labels,) of each step that the samples complete."""
         _check(samples)
-        size = self.info.frames_per_step
         self._samples += len(samples)
-        frames = self.front_end.process(samples)
-        if len(self._frames):
-            frames = np.concatenate([self._frames, frames])
-        count = len(frames) // size
-        self._frames = frames[count * size :]
-        self._steps += count
-        logits = [self.step.process(frames[step * size : (step + 1) * size]) for step in range(count)]
-        shape = (count, len(self.info.labels))
-        return posteriors_of(np.array(logits, np.float32).reshape(shape), self.info.activation)
+        found = []
+        frames, size = self.front_end.process(samples), self.info.frames_per_step
+        for first in range(0, len(frames), size):
+            logits = self.step.process(frames[first : first + size])
+            found.append((self._steps, posteriors_of(logits, self.info.activation)))
+            self._steps += 1
+        return found
 
     def decisions(self, chunk: Chunk) -> list[Decision]:
         """Take samples (n,) or a gap; return what was heard at each step that the samples complete.
@@ -102,10 +111,9 @@ class Listener:
         if isinstance(chunk, Gap):
             self._begin_at(self.seconds + chunk.seconds)
             return []
-        first = self._steps
         found = []
-        for number, posteriors in enumerate(self.posteriors(chunk)):
-            time = self._began + self.info.step_end(first + number)
+        for step, posteriors in self._steps_of(chunk):
+            time = self._began + self.info.step_end(step)
             scores = self.detector.smooth(posteriors)
             found.append(Decision(time, scores, self.detector.decide(scores, time)))
         return found
@@ -119,6 +127,6 @@ def _check(samples: Samples) -> None:
     """Raise AudioError for what is no audio: one NaN would stay in the state for ever."""
     if samples.ndim != 1 or samples.dtype.kind != "f":
         raise AudioError(f"expected samples (n,) of float32 in [-1, 1], not {samples.shape} of {samples.dtype}")
-    energy = np.dot(samples, samples)  # not finite where a sample is not, and cheap
+    energy = float(np.vdot(samples, samples))  # not finite where a sample is not, cheap, and without a warning
     if not energy <= LOUDEST_RMS**2 * len(samples):
         raise AudioError(f"samples of an RMS of {np.sqrt(energy / len(samples)):g}; they must lie in [-1, 1]")

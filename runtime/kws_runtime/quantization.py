@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,15 @@ class Quantization:
     dtype: np.dtype[Any]
     scale: float = 0.0
     zero_point: int = 0
+    _scale: NDArray[np.float32] = field(init=False, repr=False, compare=False)  # as numpy takes it at once: ()
+    _zero: NDArray[np.float32] = field(init=False, repr=False, compare=False)
+    _limits: tuple[NDArray[np.float32], NDArray[np.float32]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        limits = (0, 0) if self.is_float else (np.iinfo(self.dtype).min, np.iinfo(self.dtype).max)
+        object.__setattr__(self, "_scale", np.array(self.scale, np.float32))
+        object.__setattr__(self, "_zero", np.array(self.zero_point, np.float32))
+        object.__setattr__(self, "_limits", (np.array(limits[0], np.float32), np.array(limits[1], np.float32)))
 
     @property
     def is_float(self) -> bool:
@@ -33,13 +42,16 @@ def quantize(values: NDArray[np.float32], to: Quantization) -> NDArray[Any]:
     """Round to the nearest number, clip to the type's range."""
     if to.is_float:
         return values.astype(to.dtype, copy=False)
-    limits = np.iinfo(to.dtype)
-    numbers = np.rint(values / to.scale) + to.zero_point
-    return np.clip(numbers, limits.min, limits.max).astype(to.dtype)
+    numbers = values / to._scale
+    np.rint(numbers, numbers)
+    np.add(numbers, to._zero, numbers)
+    low, high = to._limits
+    return numbers.clip(low, high, out=numbers).astype(to.dtype)
 
 
 def dequantize(numbers: NDArray[Any], of: Quantization) -> NDArray[np.float32]:
     """Numbers of a tensor to the reals they stand for."""
+    reals = numbers.astype(np.float32, copy=False)
     if of.is_float:
-        return numbers.astype(np.float32, copy=False)
-    return ((numbers.astype(np.int32) - of.zero_point) * np.float32(of.scale)).astype(np.float32)
+        return reals
+    return (reals - of._zero if of.zero_point else reals) * of._scale

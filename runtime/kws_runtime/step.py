@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ class Step:
             outputs = {details["name"]: _Tensor(details) for details in self._runner.get_output_details()}
             self._frames, self._logits = inputs[info.frames_input], outputs[info.logits_output]
             self._states = [(inputs[state.input], outputs[state.output]) for state in info.states]
+            self._pass = [into.quantization.same_as(out.quantization) for into, out in self._states]
         except ModelError as error:
             raise ModelError(f"{model.path}: {error}") from error
         except KeyError as error:
@@ -54,6 +56,11 @@ class Step:
         for tensor, shape in expected:
             if tensor.shape != shape:
                 raise ModelError(f"{model.path}: a tensor of shape {tensor.shape} where its kws.json says {shape}")
+
+    @property
+    def quantization(self) -> Quantization:
+        """What the numbers of the frames mean that the model takes."""
+        return self._frames.quantization
 
     def reset(self) -> None:
         """Back to the beginning: each state to the value that stands for zero, the window to silence."""
@@ -78,24 +85,30 @@ class Step:
         ]
 
     def process(self, frames: Frames) -> NDArray[np.float32]:
-        """Take the new frames (frames_per_step, features) of one step; return its logits (labels,)."""
-        new = quantize(frames, self._frames.quantization)
-        if self.info.window_frames is None:
-            self._window[0] = new
-        else:
-            self._window[0, : -len(new)] = self._window[0, len(new) :]
-            self._window[0, -len(new) :] = new
+        """Take the new frames (frames_per_step, features) of one step, real numbers or the model's own; return its
+        logits (labels,)."""
         runner = self._runner
-        runner.set_tensor(self._frames.index, self._window)
+        numbers: NDArray[Any] = frames
+        if frames.dtype != self._frames.quantization.dtype:
+            numbers = quantize(frames, self.quantization)
+        runner.set_tensor(self._frames.index, self._taken(numbers))
         for (tensor, _), array in zip(self._states, self._state_arrays, strict=True):
             runner.set_tensor(tensor.index, array)
         runner.invoke()
         for number, (into, out) in enumerate(self._states):
             array = runner.get_tensor(out.index)
-            if not into.quantization.same_as(out.quantization):
+            if not self._pass[number]:
                 array = quantize(dequantize(array, out.quantization), into.quantization)
             self._state_arrays[number] = array
         return dequantize(runner.get_tensor(self._logits.index)[0], self._logits.quantization)
+
+    def _taken(self, new: NDArray[Any]) -> NDArray[Any]:
+        """What the model takes: the new frames (1, frames_per_step, features), or the window that ends with them."""
+        if self.info.window_frames is None:
+            return new[None]
+        self._window[0, : -len(new)] = self._window[0, len(new) :]
+        self._window[0, -len(new) :] = new
+        return self._window
 
 
 def posteriors_of(logits: NDArray[np.float32], activation: str) -> NDArray[np.float32]:
@@ -110,5 +123,11 @@ def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Logits (..., labels) to posteriors that sum to 1."""
+    if logits.ndim == 1:  # a few labels take numpy's calls longer than Python's own
+        numbers = logits.tolist()
+        largest = max(numbers)
+        powers = [math.exp(number - largest) for number in numbers]
+        total = sum(powers)
+        return np.array([power / total for power in powers], np.float32)
     raised = np.exp(logits - logits.max(-1, keepdims=True))
     return raised / raised.sum(-1, keepdims=True)

@@ -22,6 +22,7 @@ ENCODINGS = {"u8": 1, "s16": 2, "s24": 3, "s32": 4, "f32": 4, "f64": 8}  # bytes
 PCM, IEEE_FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 OPEN_END = 0x7FFF0000  # sizes from here on are those of a writer to a pipe, who did not know the length
 MAX_OTHER_CHUNK = 1 << 20  # no header of ours has a larger chunk before its data
+S16_STEP = np.array(1 / (1 << 15), np.float32)
 FMT_BYTES, EXTENSIBLE_BYTES = 16, 40
 
 
@@ -52,7 +53,7 @@ class PcmFormat:
         if self.encoding == "u8":
             values = (np.frombuffer(pcm, np.uint8).astype(np.float32) - 128) / np.float32(128)
         elif self.encoding == "s16":
-            values = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(1 << 15)
+            values = np.frombuffer(pcm, "<i2") * S16_STEP
         elif self.encoding == "s24":
             padded = np.zeros((len(pcm) // 3, 4), np.uint8)
             padded[:, 1:] = np.frombuffer(pcm, np.uint8).reshape(-1, 3)

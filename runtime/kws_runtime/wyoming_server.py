@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -164,7 +164,7 @@ class WyomingServer:
     def _heard(self, client: str, decision: Decision) -> None:
         if decision.event is not None:
             event = ClientEvent(**vars(decision.event), client=client)
-            self._put(lambda: self._outputs.take(NO_SAMPLES, [replace(decision, event=event)]))
+            self._put(lambda: self._outputs.take(NO_SAMPLES, [decision._replace(event=event)]))
 
     def _notify(self, notice: Notice) -> None:
         self._put(lambda: self._outputs.notice(notice))

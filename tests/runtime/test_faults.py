@@ -61,7 +61,8 @@ def test_a_signal_at_any_moment_is_a_clean_end_and_loses_no_event(turn: int) -> 
 
 def test_a_command_is_run_for_each_event_with_what_was_heard_in_its_environment(tmp_path: Path) -> None:
     """Without a shell: what looks like one is an argument."""
-    program = "import os, sys; print(sys.argv[1:], *(os.environ[f'KWS_{n}'] for n in ('LABEL', 'SCORE', 'TIME')))"
+    line = "' '.join([str(sys.argv[1:]), *(os.environ[f'KWS_{n}'] for n in ('LABEL', 'SCORE', 'TIME'))])"
+    program = f"import os, sys; os.write(1, ({line} + chr(10)).encode())"  # at once: both may write at the same time
     command = f"{sys.executable} -c \"{program}\" 'a b' '$HOME' ';' ls"
     done = subprocess.run(
         [LISTEN, "--raw", "--json", "--exec", command], input=pcm(10), capture_output=True, timeout=60, check=True

@@ -263,7 +263,7 @@ def _operator_code(schema: Any, kind: str, version: int) -> Any:
 OPTION_TABLES = {"CONV_2D": "Conv2DOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions", "MEAN": "ReducerOptions"}
 OPTION_TABLES |= {"AVERAGE_POOL_2D": "Pool2DOptions", "MAX_POOL_2D": "Pool2DOptions", "SPLIT_V": "SplitVOptions"}
 OPTION_TABLES |= {"MAXIMUM": "MaximumMinimumOptions", "MINIMUM": "MaximumMinimumOptions"}
-WITHOUT_OPTIONS = ("LOGISTIC", "TANH", "RELU")
+WITHOUT_OPTIONS = ("LOGISTIC", "TANH", "RELU", "LOG")
 
 
 def _write_options(schema: Any, op: Op) -> tuple[int, Any]:
