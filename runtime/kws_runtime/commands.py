@@ -38,6 +38,11 @@ def tune() -> int:
     return _begin("kws_runtime.tune")
 
 
+def bench() -> int:
+    """`kws-bench`"""
+    return _begin("kws_runtime.bench")
+
+
 def doctor() -> int:
     """`kws-doctor`"""
     return _begin("kws_runtime.doctor")

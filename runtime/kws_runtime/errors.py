@@ -5,6 +5,7 @@ KwsError
 ├── ModelError     a model file is damaged, foreign or of another version
 ├── DataError      a folder of recordings, a scene or a run directory is not as it must be
 ├── ClusterError   the machines that train together do not find or do not fit each other
+├── BudgetError    a model does not keep the budget of time that was given (bench)
 ├── AddressError   an address cannot be listened at (wyoming_server)
 ├── ProtocolError  a client sent what the protocol or a limit forbids (wyoming_message)
 └── MissingError   a library or an extra is not installed
