@@ -84,7 +84,9 @@ def test_the_demo_in_the_readme_is_what_the_demo_prints(run_command: Run) -> Non
     assert rest[-1] in shown[1]
 
 
-@pytest.mark.parametrize("script", ["make-results", "measure-zoo", "make-report", "measure-care", "make-thresholds"])
+@pytest.mark.parametrize(
+    "script", ["make-results", "measure-zoo", "make-report", "measure-care", "make-thresholds", "bench-peers"]
+)
 def test_the_tables_are_made_from_the_committed_figures(script: str) -> None:
     """docs/*.json, rendered again."""
     done = subprocess.run(
