@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from kws_runtime.errors import ModelError
 from kws_runtime.frontend import LogMel, LogMelTransform
-from kws_runtime.melgraph import COLUMNS
 from kws_train.graph.ir import Graph, Op, Quantized, Tensor, constant
 
+COLUMNS = 16  # a window's samples are laid out in rows of as many
 Complex = NDArray[np.complex128]
 
 
 def front_end_graph(config: LogMel, frames: int) -> Graph:
-    """Windows of samples (frames, rows, columns) to log-mel frames (frames, bands), and the same as the int8 `numbers`
+    """Windows of samples (frames, window) to log-mel frames (frames, bands), and the same as the int8 `numbers`
     that the inputs `scale` (1 / what a step of the numbers is worth) and `zero_point` make of them.
 
     Raises ModelError for a window that is not the FFT's, or no multiple of 2 * columns.
@@ -40,10 +40,10 @@ def front_end_graph(config: LogMel, frames: int) -> Graph:
     twist = np.exp(-2j * np.pi * np.outer(c, p) / config.fft)  # (columns, kept)
     along = np.exp(-2j * np.pi * np.outer(c, c) / COLUMNS)  # (columns, columns)
 
-    made.tensor("windows", frames, rows, COLUMNS)
-    hann = made.constant("hann", exact.window.reshape(rows, COLUMNS))
-    weighted = made.op("MUL", ["windows", hann], "weighted", frames, rows, COLUMNS)
-    columns = made.transpose(weighted, "columns", frames, COLUMNS, rows)
+    made.tensor("windows", frames, config.window)
+    weighted = made.op("MUL", ["windows", made.constant("hann", exact.window)], "weighted", frames, config.window)
+    laid_out = made.reshape(weighted, "laid_out", frames, rows, COLUMNS)
+    columns = made.transpose(laid_out, "columns", frames, COLUMNS, rows)
     shape = frames, COLUMNS, kept
     real = made.dense(columns, down.real, "down/real", *shape)
     imaginary = made.dense(columns, down.imag, "down/imaginary", *shape)

@@ -17,7 +17,6 @@ from kws_runtime.quantization import Quantization
 GRAPH = Path(__file__).parent / "log-mel.tflite"
 GRAPH_CONFIG = LogMel()
 GRAPH_FRAMES = 2  # that it takes at once: those of a step
-COLUMNS = 16  # a window's samples are laid out in rows of as many
 
 
 def graph_transform(
@@ -40,10 +39,9 @@ def graph_transform(
     taken, made = inputs["windows"], outputs["numbers" if quantization.dtype == np.int8 else "frames"]
 
     def transform(windows: Samples) -> Frames:
-        laid_out = windows.reshape(len(windows), -1, COLUMNS)
         found = []
         for first in range(0, len(windows), GRAPH_FRAMES):
-            runner.set_tensor(taken, laid_out[first : first + GRAPH_FRAMES])
+            runner.set_tensor(taken, windows[first : first + GRAPH_FRAMES])
             runner.invoke()
             found.append(runner.get_tensor(made))
         return found[0] if len(found) == 1 else np.concatenate(found)

@@ -51,7 +51,8 @@ def quantize(values: NDArray[np.float32], to: Quantization) -> NDArray[Any]:
 
 def dequantize(numbers: NDArray[Any], of: Quantization) -> NDArray[np.float32]:
     """Numbers of a tensor to the reals they stand for."""
-    reals = numbers.astype(np.float32, copy=False)
     if of.is_float:
-        return reals
-    return (reals - of._zero if of.zero_point else reals) * of._scale
+        return numbers.astype(np.float32, copy=False)
+    if of.zero_point:
+        numbers = np.subtract(numbers, of._zero, dtype=np.float32)
+    return np.multiply(numbers, of._scale, dtype=np.float32)

@@ -53,7 +53,7 @@ class PcmFormat:
         if self.encoding == "u8":
             values = (np.frombuffer(pcm, np.uint8).astype(np.float32) - 128) / np.float32(128)
         elif self.encoding == "s16":
-            values = np.frombuffer(pcm, "<i2") * S16_STEP
+            values = np.multiply(np.frombuffer(pcm, "<i2"), S16_STEP, dtype=np.float32)
         elif self.encoding == "s24":
             padded = np.zeros((len(pcm) // 3, 4), np.uint8)
             padded[:, 1:] = np.frombuffer(pcm, np.uint8).reshape(-1, 3)

@@ -87,3 +87,18 @@ def errors_of_made_up_layers() -> tuple[list[dict[str, Any]], list[dict[str, Any
     noisy = {"state_out": 1.1 * in_float["state_out"]}
     layers = layer_errors(in_float, noisy, integers, [("state_out", "ADD")])
     return layers, state_figures(StepGraph(graph, states, 2), StepGraph(integers, states, 2), in_float, in_int8)
+
+
+def front_end_graphs() -> tuple[bytes, str]:
+    """What script/make-front-end writes, and what is said of a window that cannot be laid out."""
+    from kws_export.front_end import front_end_graph
+    from kws_runtime.errors import ModelError
+    from kws_runtime.frontend import LogMel
+    from kws_runtime.melgraph import GRAPH_CONFIG, GRAPH_FRAMES
+    from kws_train.graph.ir import write_graph
+
+    try:
+        front_end_graph(LogMel(window=400), GRAPH_FRAMES)
+    except ModelError as error:
+        return write_graph(front_end_graph(GRAPH_CONFIG, GRAPH_FRAMES)), str(error)
+    raise AssertionError("a window of 400 samples was taken")
