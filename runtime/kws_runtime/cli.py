@@ -9,7 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
+from typing import Any
 
 from kws_runtime.commands import leave_interrupted
 from kws_runtime.errors import KwsError, MissingError
@@ -25,8 +25,18 @@ def command_parser(name: str, text: str, examples: str) -> argparse.ArgumentPars
         epilog=f"examples:\n{examples}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"kws-edge {version('kws-edge')}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show program's version number and exit")
     return parser
+
+
+class _Version(argparse.Action):
+    """Looks the version up when it is asked for: that imports as much as half of numpy does."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version
+
+        print(f"kws-edge {version('kws-edge')}")
+        parser.exit()
 
 
 def run_command(main: Callable[[], None]) -> int:
