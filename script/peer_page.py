@@ -11,6 +11,7 @@ from tables import fill, table
 RESULTS, PAGE, PICTURE = (ROOT / "docs" / f"performance.{kind}" for kind in ("json", "md", "png"))
 SCRIPT = "bench-peers"
 OUR_NAMES = {peer.name for peer in PEERS if peer.ours}
+COMPARED = (OURS, "kws-edge-litert", "kws-edge-fp32")
 INK, OURS_BAR, OUR_OTHERS, OTHERS = "#767f8a", "#d9692e", "#dba98b", "#7f9cc0"
 HOP_US_OF_HOURS = 1e6 * 0.02 / 3600  # seconds per hour of audio to µs per 20 ms of it
 TICKS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000)  # CPU seconds per hour
@@ -21,10 +22,10 @@ def rounds_of(results: dict[str, Any], name: str, figure: str) -> list[float]:
     return [one[figure] for one in results["peers"][name]["rounds"]]
 
 
-def ratios(results: dict[str, Any], name: str, figure: str) -> list[float]:
-    """Ours as a share of the peer's, each within a round."""
-    pairs = zip(rounds_of(results, OURS, figure), rounds_of(results, name, figure), strict=True)
-    return [ours / theirs for ours, theirs in pairs]
+def ratios(results: dict[str, Any], name: str, figure: str, ours: str = OURS) -> list[float]:
+    """One of ours as a share of the peer's, each within a round."""
+    pairs = zip(rounds_of(results, ours, figure), rounds_of(results, name, figure), strict=True)
+    return [mine / theirs for mine, theirs in pairs]
 
 
 def number(value: float) -> str:
@@ -64,15 +65,18 @@ def _title(name: str, peer: dict[str, Any], version: str = "") -> list[str]:
 
 
 def _ratios(results: dict[str, Any]) -> str:
-    """Ours as a share of each other's."""
+    """Ours as a share of each other's: the CPU time of three of ours, the rest of the first."""
+    compared = [name for name in COMPARED if name in results["peers"]]
     rows = []
     for name in cheapest_first(results):
         peer = results["peers"][name]
         if name not in OUR_NAMES:
-            cpu, start, rss = (ratios(results, name, figure) for figure in ("cpu_s_per_hour", "start_cpu_s", "rss_mib"))
-            size = results["peers"][OURS]["installed_mb"] / peer["installed_mb"]
-            rows.append([*_title(name, peer), ranged(cpu), number(median(start)), number(median(rss)), number(size)])
-    return table(["against", "which hears", "CPU time", "start-up", "peak RSS", "installed"], rows, texts=2)
+            cpu = [ranged(ratios(results, name, "cpu_s_per_hour", ours)) for ours in compared]
+            start, rss = (number(median(ratios(results, name, figure))) for figure in ("start_cpu_s", "rss_mib"))
+            size = number(results["peers"][OURS]["installed_mb"] / peer["installed_mb"])
+            rows.append([*_title(name, peer), *cpu, start, rss, size])
+    header = [f"CPU, `{name}`" for name in compared]
+    return table(["against", "which hears", *header, "start-up", "peak RSS", "installed"], rows, texts=2)
 
 
 def _figures(results: dict[str, Any]) -> str:

@@ -85,7 +85,17 @@ def test_the_demo_in_the_readme_is_what_the_demo_prints(run_command: Run) -> Non
 
 
 @pytest.mark.parametrize(
-    "script", ["make-results", "measure-zoo", "make-report", "measure-care", "make-thresholds", "bench-peers"]
+    "script",
+    [
+        "make-results",
+        "measure-zoo",
+        "make-report",
+        "measure-care",
+        "make-thresholds",
+        "bench-peers",
+        "measure-cost",
+        "test-device",
+    ],
 )
 def test_the_tables_are_made_from_the_committed_figures(script: str) -> None:
     """docs/*.json, rendered again."""
