@@ -31,38 +31,16 @@ def front_end_graph(config: LogMel, frames: int) -> Graph:
     """
     if config.window != config.fft or config.fft % (2 * COLUMNS):
         raise ModelError(f"no graph for a window of {config.window} samples and an FFT of {config.fft} points")
-    rows = config.fft // COLUMNS
-    kept = rows // 2 + 1  # values of p
     made = _Maker(Graph({}, [], ("windows", "scale", "zero_point"), ("frames", "numbers")))
     exact = LogMelTransform(config)
-    r, c, p = np.arange(rows), np.arange(COLUMNS), np.arange(kept)
-    down = np.exp(-2j * np.pi * np.outer(p, r) / rows)  # (kept, rows)
-    twist = np.exp(-2j * np.pi * np.outer(c, p) / config.fft)  # (columns, kept)
-    along = np.exp(-2j * np.pi * np.outer(c, c) / COLUMNS)  # (columns, columns)
-
     made.tensor("windows", frames, config.window)
     weighted = made.op("MUL", ["windows", made.constant("hann", exact.window)], "weighted", frames, config.window)
-    laid_out = made.reshape(weighted, "laid_out", frames, rows, COLUMNS)
-    columns = made.transpose(laid_out, "columns", frames, COLUMNS, rows)
-    shape = frames, COLUMNS, kept
-    real = made.dense(columns, down.real, "down/real", *shape)
-    imaginary = made.dense(columns, down.imag, "down/imaginary", *shape)
-    real, imaginary = made.product(real, imaginary, twist, "twisted", *shape)
-
-    both = made.op("CONCATENATION", [real, imaginary], "twisted", frames, 2 * COLUMNS, kept, axis=1)
-    lines = made.transpose(both, "lines", frames, kept, 2 * COLUMNS)  # one for each p: real parts, imaginary parts
-    shape = frames, kept, COLUMNS
-    real = made.dense(lines, np.concatenate([along.real, -along.imag], 1), "real", *shape)
-    imaginary = made.dense(lines, np.concatenate([along.imag, along.real], 1), "imaginary", *shape)
-    squares = [made.op("MUL", [part, part], f"{part}/squared", *shape) for part in (real, imaginary)]
-    power = made.op("ADD", squares, "power", *shape)
-
-    power = made.reshape(power, "powers", frames, kept * COLUMNS)
-    mel = made.constant("mel", _mel_of_lines(exact, rows, kept).T)
+    power = _power(made, weighted, frames, config.fft)
+    mel = made.constant("mel", _mel_of_lines(exact, config.fft).T)
     floor = made.constant("floor", np.full(config.bands, config.floor))
     # A product for each frame: kernels for several vectors at once work on four, whether they are there or not.
     names = [f"power{frame}" for frame in range(frames)]
-    made.split(power, names, kept * COLUMNS)
+    made.split(power, names)
     energies = [made.op("FULLY_CONNECTED", [name, mel, floor], f"{name}/mel", 1, config.bands) for name in names]
     energy = made.op("CONCATENATION", energies, "energy", frames, config.bands, axis=0)
     made.op("LOG", [energy], "frames", frames, config.bands)
@@ -74,11 +52,38 @@ def front_end_graph(config: LogMel, frames: int) -> Graph:
     return made.graph
 
 
-def _mel_of_lines(exact: LogMelTransform, rows: int, kept: int) -> NDArray[np.float64]:
-    """The bands' weights (kept * columns, bands) of bin p + rows * q in line p, place q. A bin in the upper half is the
-    mirror of one in the lower; what comes twice counts half each time."""
-    bins = np.arange(kept)[:, None] + rows * np.arange(COLUMNS)[None]
-    bins = np.minimum(bins, rows * COLUMNS - bins).ravel()
+def _power(made: _Maker, weighted: str, frames: int, fft: int) -> str:
+    """Weighted windows (frames, fft) to the power of their bins (frames, lines * columns): a line for each p, with a
+    place for each q."""
+    rows, lines = fft // COLUMNS, fft // COLUMNS // 2 + 1
+    r, c, p = np.arange(rows), np.arange(COLUMNS), np.arange(lines)
+    down = np.exp(-2j * np.pi * np.outer(p, r) / rows)  # (lines, rows)
+    twist = np.exp(-2j * np.pi * np.outer(c, p) / fft)  # (columns, lines)
+    along = np.exp(-2j * np.pi * np.outer(c, c) / COLUMNS)  # (columns, columns)
+
+    laid_out = made.reshape(weighted, "laid_out", frames, rows, COLUMNS)
+    columns = made.transpose(laid_out, "columns", frames, COLUMNS, rows)
+    shape = frames, COLUMNS, lines
+    real = made.dense(columns, down.real, "down/real", *shape)
+    imaginary = made.dense(columns, down.imag, "down/imaginary", *shape)
+    real, imaginary = made.product(real, imaginary, twist, "twisted", *shape)
+
+    both = made.op("CONCATENATION", [real, imaginary], "twisted", frames, 2 * COLUMNS, lines, axis=1)
+    parts = made.transpose(both, "lines", frames, lines, 2 * COLUMNS)  # in each line real parts, then imaginary ones
+    shape = frames, lines, COLUMNS
+    real = made.dense(parts, np.concatenate([along.real, -along.imag], 1), "real", *shape)
+    imaginary = made.dense(parts, np.concatenate([along.imag, along.real], 1), "imaginary", *shape)
+    squares = [made.op("MUL", [part, part], f"{part}/squared", *shape) for part in (real, imaginary)]
+    power = made.op("ADD", squares, "power", *shape)
+    return made.reshape(power, "powers", frames, lines * COLUMNS)
+
+
+def _mel_of_lines(exact: LogMelTransform, fft: int) -> NDArray[np.float64]:
+    """The bands' weights (lines * columns, bands) of bin p + rows * q in line p, place q. A bin in the upper half is
+    the mirror of one in the lower; what comes twice counts half each time."""
+    rows = fft // COLUMNS
+    bins = np.arange(rows // 2 + 1)[:, None] + rows * np.arange(COLUMNS)[None]
+    bins = np.minimum(bins, fft - bins).ravel()
     times = np.bincount(bins)
     return exact.matrix()[bins] / times[bins][:, None]
 
@@ -123,7 +128,9 @@ class _Maker:
         to = self.constant(f"{name}/shape", np.array(shape), np.int32)
         return self.op("RESHAPE", [taken, to], name, *shape, newShape=list(shape))
 
-    def split(self, taken: str, names: list[str], width: int) -> None:
+    def split(self, taken: str, names: list[str]) -> None:
+        """A tensor for each line of `taken`."""
+        width = self.graph.tensors[taken].shape[-1]
         axis = self.constant("axis", np.array(0), np.int32)
         outputs = tuple(self.tensor(name, 1, width) for name in names)
         self.graph.ops.append(Op("SPLIT", (axis, taken), outputs, {"numSplits": len(names)}))
