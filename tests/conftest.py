@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 
 from kws_runtime.audio import read_wav
 from kws_runtime.corpus import WORDS, part_of
@@ -20,6 +19,15 @@ from kws_runtime.scoring import read_truth
 CLIPS_A_PART = {"training": 6, "validation": 2, "testing": 2}
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What tests/latency takes; it stands here so that `pytest` alone knows it too."""
+    latency = parser.getgroup("latency", "tests/latency")
+    latency.addoption("--model", metavar="MODEL", help="file or bundled model whose latency is tested")
+    latency.addoption(
+        "--seconds", type=float, default=10.0, metavar="S", help="of audio in real time, for each test (default: 10)"
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -62,6 +70,8 @@ def tone(hz: float, seconds: float = 1.0) -> np.ndarray:
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """words/<word>/*.wav in all three parts, read speech with transcripts, noise."""
+    import soundfile  # a device has none, and runs tests/latency
+
     folder = tmp_path_factory.mktemp("corpus")
     for place, word in enumerate((*WORDS, "bed", "cat", "off", "on")):
         wanted = dict(CLIPS_A_PART)
@@ -86,6 +96,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def cut_out_the_demos_words(folder: Path) -> None:
     """The demo's words as clips of one testing speaker, `folder/words/<word>/*.wav`."""
+    import soundfile
+
     samples = read_wav(DEMO)
     for word in read_truth(DEMO.with_suffix(".json")).words:
         path = folder / "words" / word.label / "0000000b_nohash_0.wav"

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import sys
 
-import numpy as np
-
 from kws_runtime.audio import HOP_SAMPLES, read_wav
+from kws_runtime.frontend import SAMPLE_RATE
 from kws_runtime.listen import DEMO
 from kws_runtime.listener import Listener
 from kws_runtime.step import posteriors_of
 
 STAGES = ("chain", "front_end", "step", "detector")
+STEPS_OF = 8 * SAMPLE_RATE  # samples of the scene that the step alone is given, over and over
 
 
-def work(stage: str, hops: int, model: str | None = None) -> None:
-    """Do what `stage` does in `hops` hops."""
-    listener = Listener(model)
+def work(listener: Listener, stage: str, hops: int) -> None:
+    """Do what `stage` does in `hops` hops. The listener is a new one."""
     audio = read_wav(DEMO)
     pieces = [audio[at : at + HOP_SAMPLES] for at in range(0, len(audio) - HOP_SAMPLES + 1, HOP_SAMPLES)]
     pushed = [pieces[hop % len(pieces)] for hop in range(hops)]
@@ -33,11 +32,12 @@ def work(stage: str, hops: int, model: str | None = None) -> None:
             listener.front_end.process(samples)
     else:
         size = listener.info.frames_per_step
-        frames = np.zeros((size, listener.info.frontend.features), np.float32)
-        logits = listener.step.process(frames)
-        for _ in range(hops // size):
+        frames = listener.front_end.process(audio[:STEPS_OF])  # as the model is given them: may be int8 numbers
+        steps = [frames[at : at + size] for at in range(0, len(frames) - size + 1, size)]
+        logits = listener.step.process(steps[0])
+        for step in range(hops // size):
             if stage == "step":
-                listener.step.process(frames)
+                listener.step.process(steps[step % len(steps)])
             else:
                 scores = listener.detector.smooth(posteriors_of(logits, listener.info.activation))
                 listener.detector.decide(scores, 0.0)
@@ -48,7 +48,7 @@ def main() -> None:
     stage, hops, *model = sys.argv[1:]
     if stage not in STAGES:
         raise ValueError(f"there is no stage {stage!r}; there are {', '.join(STAGES)}")
-    work(stage, int(hops), *model)
+    work(Listener(*model), stage, int(hops))
 
 
 if __name__ == "__main__":
