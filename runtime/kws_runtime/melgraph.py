@@ -23,7 +23,7 @@ def graph_transform(
     config: FrontEndConfig, frames: int, interpreter: str, quantization: Quantization
 ) -> Transform | None:
     """The transform of windows (n, window), `frames` of them or a multiple, to frames (n, features) by an interpreter:
-    real numbers within 2e-5 of numpy's; where `quantization` is that of an int8 tensor, its numbers.
+    real numbers within 5e-5 of numpy's; where `quantization` is that of an int8 tensor, its numbers.
 
     None where the graph is for another configuration, or takes more frames at once. Raises MissingError where the
     interpreter is not installed.
