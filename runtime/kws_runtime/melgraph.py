@@ -1,4 +1,4 @@
-"""The log-mel front end run by a TFLite interpreter: what numpy computes, in a third of its time.
+"""The log-mel front end run by a TFLite interpreter: what numpy computes, in less than half its time.
 
 numpy's calls cost more than their arithmetic where there are two frames to transform. `log-mel.tflite` is the default
 front end for the frames of one step, made by script/make-front-end; for another one numpy does the work.
