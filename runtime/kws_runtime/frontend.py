@@ -254,7 +254,9 @@ class FrontEnd:
         """A buffer for so many samples, and the windows in it: (n, window)."""
         window, hop = self.config.window, self.config.hop
         self._buffer = np.concatenate([self._buffer[: self._kept], np.zeros(samples - self._kept, np.float32)])
-        self._windows = np.lib.stride_tricks.sliding_window_view(self._buffer, window)[::hop]
+        # Not sliding_window_view: a window at each sample is more than 32 bits can address, in a recording of minutes.
+        frames, size = (samples - window) // hop + 1, self._buffer.itemsize
+        self._windows = np.ndarray((frames, window), np.float32, self._buffer, strides=(hop * size, size))
 
     def reset(self) -> None:
         """Forget the samples kept from earlier calls."""
