@@ -256,7 +256,7 @@ class FrontEnd:
         self._buffer = np.concatenate([self._buffer[: self._kept], np.zeros(samples - self._kept, np.float32)])
         # Not sliding_window_view: a window at each sample is more than 32 bits can address, in a recording of minutes.
         frames, size = (samples - window) // hop + 1, self._buffer.itemsize
-        self._windows = np.ndarray((frames, window), np.float32, self._buffer, strides=(hop * size, size))
+        self._windows: Samples = np.ndarray((frames, window), np.float32, self._buffer, strides=(hop * size, size))
 
     def reset(self) -> None:
         """Forget the samples kept from earlier calls."""
