@@ -1,4 +1,4 @@
-"""`kws-listen --json` as a program that is listened to in turn."""
+"""`kws-listen --json` as a program that is listened to in turn; any command, interrupted."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import contextlib
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +87,23 @@ def memory_bytes(process: int | str = "self") -> int:
     """The resident memory of a process."""
     pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGESIZE")
+
+
+def interrupted(
+    command: Sequence[str | Path], when: str, env: dict[str, str] | None = None, seconds: float = 20.0
+) -> tuple[int, str]:
+    """Run a command, press Ctrl-C once it prints a line with `when`; its exit code and its standard error."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what a child of ours must not find ignored
+    try:
+        with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            try:
+                while when not in process.stdout.readline():
+                    assert process.poll() is None
+                process.send_signal(signal.SIGINT)
+                _, errors = process.communicate(timeout=seconds)
+            finally:
+                process.kill()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return process.returncode, errors

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +15,7 @@ from kws_runtime.benchreport import Measurement, summary, table
 from kws_runtime.footprint import Footprint
 from kws_runtime.interpreter import installed_interpreters
 from kws_runtime.timing import REST, STAGES, StageTimings, Timings
+from tests.runtime.listening import interrupted
 
 BENCH = Path(sys.executable).parent / "kws-bench"
 BUNDLED = ("gru-int8", "ds-cnn-int8", "gru-fp32")
@@ -186,20 +185,6 @@ def test_wrong_usage_is_exit_code_2(canned: Main, arguments: list[str], capsys: 
 
 def test_ctrl_c_in_the_middle_ends_it_with_130(tmp_path: Path) -> None:
     """Nothing half-written, no traceback."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what a child of ours must not find ignored
-    try:
-        with subprocess.Popen(
-            [BENCH, "gru-int8", "--plot", tmp_path / "a.png"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process:
-            assert process.stdout is not None
-            try:
-                while "gru-int8 on " not in process.stdout.readline():
-                    assert process.poll() is None
-                process.send_signal(signal.SIGINT)
-                _, errors = process.communicate(timeout=20)
-            finally:
-                process.kill()
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert (process.returncode, errors) == (130, "")
+    command = [BENCH, "gru-int8", "--plot", tmp_path / "a.png"]
+    assert interrupted(command, "gru-int8 on ") == (130, "")
     assert list(tmp_path.iterdir()) == []

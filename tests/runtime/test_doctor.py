@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import threading
@@ -25,6 +24,7 @@ from kws_runtime.frontend import Samples
 from kws_runtime.listen import DEMO
 from tests.conftest import Run, assert_fault
 from tests.runtime.fake_sound import FakeSound, install
+from tests.runtime.listening import interrupted
 from tests.runtime.sound_server import SoundServer
 
 DOCTOR = Path(sys.executable).parent / "kws-doctor"
@@ -300,19 +300,4 @@ class RawInputStream:
 def test_ctrl_c_while_it_records_ends_it_with_130(tmp_path: Path) -> None:
     """No report, no traceback."""
     (tmp_path / "sounddevice.py").write_text(SILENT_SOUNDDEVICE)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what a child of ours must not find ignored
-    try:
-        with subprocess.Popen(
-            [DOCTOR], env={"PYTHONPATH": str(tmp_path)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process:
-            assert process.stdout is not None
-            try:
-                while "gives 16000 Hz" not in process.stdout.readline():
-                    assert process.poll() is None
-                process.send_signal(signal.SIGINT)
-                _, errors = process.communicate(timeout=10)
-            finally:
-                process.kill()
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert (process.returncode, errors) == (130, "")
+    assert interrupted([DOCTOR], "gives 16000 Hz", env={"PYTHONPATH": str(tmp_path)}, seconds=10) == (130, "")
