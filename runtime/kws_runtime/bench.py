@@ -12,9 +12,9 @@ from kws_runtime.benchplot import plot_hops
 from kws_runtime.benchreport import LEGEND, Measurement, condition_lines, machine_lines, name_of, summary, table
 from kws_runtime.cli import command_parser, run_command
 from kws_runtime.errors import KwsError
-from kws_runtime.footprint import BASE, DISTRIBUTIONS, footprint
+from kws_runtime.footprint import BASE, footprint
 from kws_runtime.frontend import Samples
-from kws_runtime.interpreter import BY_FORMAT, INTERPRETER_NAMES, installed_interpreters
+from kws_runtime.interpreter import BY_FORMAT, DISTRIBUTIONS, INTERPRETER_NAMES, installed_interpreters
 from kws_runtime.listen import DEMO
 from kws_runtime.listener import Listener
 from kws_runtime.machine import condition, describe

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,7 @@ from kws_runtime.devices import device_list, input_devices, load_sounddevice, nu
 from kws_runtime.errors import AudioError, KwsError, MissingError
 from kws_runtime.frontend import SAMPLE_RATE, Samples
 from kws_runtime.listener import Listener
+from kws_runtime.machine import installed_versions
 from kws_runtime.microphone import Microphone
 from kws_runtime.modelfile import read_model
 from kws_runtime.native import native_chatter_shut
@@ -81,19 +81,15 @@ class Recording:
         return np.concatenate([np.zeros(0, np.float32), *(one for one in self.chunks if not isinstance(one, Gap))])
 
 
-def installed_versions() -> dict[str, str | None]:
+def all_versions() -> dict[str, str | None]:
     """Of Python and what the device side uses; None for what is not installed."""
-    found: dict[str, str | None] = {}
-    for name in DISTRIBUTIONS:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = None
+    found = installed_versions(DISTRIBUTIONS)
     try:
         portaudio = load_sounddevice().get_portaudio_version()[1].partition(",")[0].removeprefix("PortAudio V")
     except MissingError:
         portaudio = None
-    return {"Python": platform.python_version(), **found, "PortAudio": portaudio}
+    distributions = {name: found.get(name) for name in DISTRIBUTIONS}
+    return {"Python": platform.python_version(), **distributions, "PortAudio": portaudio}
 
 
 def measure_hops(listener: Listener) -> tuple[float, float]:
@@ -192,7 +188,7 @@ def _describe(form: PcmFormat) -> str:
 
 def examine(args: argparse.Namespace) -> Iterator[Finding]:
     """All findings, as they are made."""
-    yield from check_versions(installed_versions())
+    yield from check_versions(all_versions())
     listener = None
     try:
         file = read_model(args.model)

@@ -15,11 +15,11 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from kws_runtime.errors import KwsError
+from kws_runtime.interpreter import DISTRIBUTIONS
 from kws_runtime.listen import DEMO
 
 RUNS = 3  # of start-up; the first one may read from disk what the others find in memory
 LONGEST_RUN_S = 300.0  # even a slow machine under an emulator is through then
-DISTRIBUTIONS = {"tflite-runtime": "tflite-runtime", "litert": "ai-edge-litert", "onnxruntime": "onnxruntime"}
 OURS = "kws-edge"
 BASE = (OURS, "numpy", "sounddevice", "soxr")  # of the base install, beside the interpreter
 IMPORT_NAMES = {OURS: "kws_runtime"}  # where it is not the distribution's, with _ for -

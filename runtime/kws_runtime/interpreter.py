@@ -16,6 +16,7 @@ INTERPRETERS = {  # of TFLite
 }
 BY_FORMAT = {"tflite": INTERPRETERS, "onnx": {"onnxruntime": "onnxruntime"}}
 INTERPRETER_NAMES = tuple(name for known in BY_FORMAT.values() for name in known)
+DISTRIBUTIONS = {"tflite-runtime": "tflite-runtime", "litert": "ai-edge-litert", "onnxruntime": "onnxruntime"}  # of pip
 FORMATS = {"tflite": "a TFLite file", "onnx": "an ONNX file"}  # as messages call them
 
 
@@ -71,5 +72,5 @@ def _choose(model_format: str, name: str | None) -> str:
         return installed[0]
     if model_format == "onnx":
         raise MissingError('onnxruntime is not installed; install it with: pip install "kws-edge[onnx]"')
-    packages = " or ".join("ai-edge-litert" if each == "litert" else each for each in names)
+    packages = " or ".join(DISTRIBUTIONS[each] for each in names)
     raise MissingError(f"no TFLite interpreter is installed; install one with: pip install {packages}")

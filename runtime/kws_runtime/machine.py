@@ -84,7 +84,7 @@ def describe(distributions: Sequence[str], root: Path = ROOT) -> Machine:
         kernel=platform.release(),
         governor=_read(root / CPU / "cpu0/cpufreq/scaling_governor"),
         max_mhz=_mhz(root / CPU / "cpu0/cpufreq/cpuinfo_max_freq"),
-        versions={"Python": platform.python_version(), **_versions(distributions)},
+        versions={"Python": platform.python_version(), **installed_versions(distributions)},
     )
 
 
@@ -142,7 +142,8 @@ def _system(os_release: str) -> str | None:
     return found[1] if found else None
 
 
-def _versions(distributions: Sequence[str]) -> dict[str, str]:
+def installed_versions(distributions: Sequence[str]) -> dict[str, str]:
+    """Of those that are installed."""
     found = {}
     for name in distributions:
         try:

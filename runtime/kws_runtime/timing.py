@@ -99,7 +99,7 @@ def measure(listener: Listener, audio: Samples, hops: int, paced: bool = False) 
     it is done, if that is later. `late_ns` counts from that moment, so it is the operating system's (its timers, and
     what else runs); `done_ns` counts from the last sample, so a hop before that took too long is in it too.
     """
-    pieces = _pieces(audio)
+    pieces = hops_of(audio)
     listener.reset()
     _push(listener, pieces, WARM_UP_HOPS, paced)
     cpu = time.process_time()
@@ -112,8 +112,8 @@ def measure(listener: Listener, audio: Samples, hops: int, paced: bool = False) 
     return Timings(ended - began, steps, cpu, began - free, ended - complete)
 
 
-def _pieces(audio: Samples) -> list[Samples]:
-    """The audio in whole hops."""
+def hops_of(audio: Samples) -> list[Samples]:
+    """The audio (n,) in whole hops of 320 samples."""
     return [audio[at : at + HOP_SAMPLES] for at in range(0, len(audio) - HOP_SAMPLES + 1, HOP_SAMPLES)]
 
 
@@ -143,7 +143,7 @@ def measure_stages(listener: Listener, audio: Samples, hops: int) -> dict[str, S
 
     `measure` goes without stopwatches: each call of one costs some 0.2 us. That is taken off the rest again.
     """
-    pieces, clock = _pieces(audio), time.perf_counter_ns
+    pieces, clock = hops_of(audio), time.perf_counter_ns
     watches = {stage: _Stopwatch() for stage in STAGES}
     ns, calls = (np.zeros((len(watches), WARM_UP_HOPS + hops), np.int64) for _ in range(2))
     chain = np.zeros(WARM_UP_HOPS + hops, np.int64)

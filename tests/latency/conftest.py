@@ -9,8 +9,9 @@ import pytest
 from kws_runtime.audio import read_wav
 from kws_runtime.benchreport import machine_lines
 from kws_runtime.errors import KwsError
-from kws_runtime.footprint import BASE, DISTRIBUTIONS, Footprint, footprint
+from kws_runtime.footprint import BASE, Footprint, footprint
 from kws_runtime.frontend import Samples
+from kws_runtime.interpreter import DISTRIBUTIONS
 from kws_runtime.listen import DEMO
 from kws_runtime.listener import Listener
 from kws_runtime.machine import describe

@@ -6,10 +6,9 @@ import gc
 import sys
 from pathlib import Path
 
-from kws_runtime.audio import HOP_SAMPLES
 from kws_runtime.frontend import Samples
 from kws_runtime.listener import Listener
-from kws_runtime.timing import HOPS_A_SECOND
+from kws_runtime.timing import HOPS_A_SECOND, hops_of
 
 WARM_UP_HOPS = 100 * HOPS_A_SECOND  # the scene twice: all of its words were heard, so everything was allocated once
 HOPS = 10_000
@@ -31,7 +30,7 @@ def push(listener: Listener, pieces: list[Samples], hops: int) -> None:
 
 def test_nothing_stays_of_a_hop(listener: Listener, audio: Samples, figures: dict[str, str]) -> None:
     """Neither Python's blocks nor the process grow in thousands of hops, with words in them."""
-    pieces = [audio[at : at + HOP_SAMPLES] for at in range(0, len(audio) - HOP_SAMPLES + 1, HOP_SAMPLES)]
+    pieces = hops_of(audio)
     push(listener, pieces, WARM_UP_HOPS)
     blocks, size = held()
     push(listener, pieces, HOPS)

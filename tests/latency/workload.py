@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import sys
 
-from kws_runtime.audio import HOP_SAMPLES, read_wav
+from kws_runtime.audio import read_wav
 from kws_runtime.frontend import SAMPLE_RATE
 from kws_runtime.listen import DEMO
 from kws_runtime.listener import Listener
 from kws_runtime.step import posteriors_of
+from kws_runtime.timing import STAGES as PARTS
+from kws_runtime.timing import hops_of
 
-STAGES = ("chain", "front_end", "step", "detector")
+STAGES = ("chain", *PARTS)
 STEPS_OF = 8 * SAMPLE_RATE  # samples of the scene that the step alone is given, over and over
 
 
 def work(listener: Listener, stage: str, hops: int) -> None:
     """Do what `stage` does in `hops` hops. The listener is a new one."""
     audio = read_wav(DEMO)
-    pieces = [audio[at : at + HOP_SAMPLES] for at in range(0, len(audio) - HOP_SAMPLES + 1, HOP_SAMPLES)]
+    pieces = hops_of(audio)
     pushed = [pieces[hop % len(pieces)] for hop in range(hops)]
     if stage == "chain":
         for samples in pushed:
