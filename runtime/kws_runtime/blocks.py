@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 
@@ -17,39 +18,53 @@ class Block:
 
 
 class BlockQueue:
-    """`put` never waits, so that a reader that stalls costs old audio and never memory."""
+    """`put` never waits, so that a reader that stalls costs old audio and never memory.
+
+    A signal may end the reader's waiting by an exception at any moment. `threading.Condition` does not outlive that:
+    its lock may be gone when the exception leaves it. A lock alone, released when there is something new, does.
+    """
 
     def __init__(self, blocks: int) -> None:
         self._blocks: deque[Block] = deque()
         self._bound = blocks
         self._dropped_bytes = 0
         self._ended = False
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._news = threading.Lock()  # held as long as nothing was put since the reader last waited
+        self._news.acquire()
 
     def put(self, block: Block) -> None:
         """Add the newest block; where the queue is full the oldest goes."""
-        with self._changed:
+        with self._lock:
             if len(self._blocks) == self._bound:
                 self._dropped_bytes += len(self._blocks.popleft().pcm)
             self._blocks.append(block)
-            self._changed.notify()
+            self._tell()
 
     def end(self) -> None:
         """No more blocks will come."""
-        with self._changed:
+        with self._lock:
             self._ended = True
-            self._changed.notify()
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._news.locked():
+            self._news.release()
 
     @property
     def ended(self) -> bool:
         """No more blocks will come, and all were taken."""
-        with self._changed:
+        with self._lock:
             return self._ended and not self._blocks
 
     def get(self, timeout: float) -> tuple[Block | None, int]:
         """The oldest block, or None where none came in `timeout` seconds or will; and the bytes dropped before it."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._blocks or self._ended, timeout)
+        until = time.monotonic() + timeout
+        while not (self._blocks or self._ended):
+            left = until - time.monotonic()
+            if left <= 0 or not self._news.acquire(timeout=left):
+                break
+        with self._lock:
             if not self._blocks:
                 return None, 0
             dropped, self._dropped_bytes = self._dropped_bytes, 0
